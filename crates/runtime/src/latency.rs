@@ -36,9 +36,7 @@ pub struct LatencySnapshot {
 impl Latency {
     /// An empty recorder.
     pub fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, MAX_MICROS, SIGNIFICANT_DIGITS)
-            .expect("the bounds are constants in the order the histogram asks for");
-        Self { histogram: Arc::new(Mutex::new(histogram)) }
+        Self { histogram: Arc::new(Mutex::new(empty_histogram())) }
     }
 
     /// Records one value in microseconds.
@@ -69,6 +67,11 @@ impl Latency {
     fn lock(&self) -> MutexGuard<'_, Histogram<u64>> {
         self.histogram.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn empty_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MAX_MICROS, SIGNIFICANT_DIGITS)
+        .expect("the bounds are constants in the order the histogram asks for")
 }
 
 impl Default for Latency {

@@ -47,6 +47,14 @@ struct Shared {
     known: BTreeMap<&'static str, Box<dyn Any + Send>>,
 }
 
+impl Shared {
+    fn encode(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
+        out
+    }
+}
+
 impl Metrics {
     /// A registry that holds `streamgauge_build_info` with the workspace's version and the process's own metrics: start
     /// time, processor time, resident memory, open files and threads.
@@ -118,9 +126,7 @@ impl Metrics {
 
     /// Everything registered, as `OpenMetrics` text ([`CONTENT_TYPE`]).
     pub fn encode(&self) -> String {
-        let mut out = String::new();
-        text::encode(&mut out, &self.lock().registry).expect("writing to a string does not fail");
-        out
+        self.lock().encode()
     }
 
     fn computed(

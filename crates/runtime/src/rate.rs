@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let start = Instant::now();
-        let mut meter = RateMeter::new(Duration::from_secs(3600));
+        let mut meter = RateMeter::new(Duration::from_hours(1));
         for millis in 0..10_000 {
             meter.sample(start + Duration::from_millis(millis), millis);
         }
