@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# Where Kafka's jars come from, and the Java command lines that run them. Sourced by scripts/kafka.
+#
+# Invariant: a directory kafka-<version> in the cache is complete. It is filled under another name and renamed at the end,
+# so an interrupted fetch leaves nothing that could be taken for Kafka.
+
+readonly SHORT_VERSIONS=(3.9 4.1)
+readonly OLDEST_JAVA=17
+# The heap of one broker: three of them, their clients and a compiler fit on an 8 GB machine.
+readonly BROKER_HEAP=-Xmx512m
+# What Kafka's own start scripts pass; benchmarks against Kafka are honest only under Kafka's own settings.
+readonly KAFKA_JVM_DEFAULTS=(
+    -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35
+    -XX:+ExplicitGCInvokesConcurrent -XX:MaxInlineLevel=15
+)
+# For commands that live a second (formatting, topic administration) and for ZooKeeper: start quickly, stay small.
+readonly SHORT_LIVED_JVM=(-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+
+# full_version 3.9 -> 3.9.1
+full_version() {
+    case $1 in
+        3.9) echo 3.9.1 ;;
+        4.1) echo 4.1.1 ;;
+        *) die "$EX_USAGE" "unknown Kafka version '$1': choose one of ${SHORT_VERSIONS[*]}" ;;
+    esac
+}
+
+cache_dir() {
+    echo "${XDG_CACHE_HOME:-${HOME:?HOME is not set, so there is no place for the cache: set XDG_CACHE_HOME}/.cache}/streamgauge"
+}
+
+kafka_home() {
+    echo "$(cache_dir)/kafka-$(full_version "$1")"
+}
+
+# need PROGRAM PACKAGE: says what to install, in Debian's name, when a program is missing.
+need() {
+    command -v "$1" >/dev/null ||
+        die "$EX_UNAVAILABLE" "'$1' is not installed: on Debian or Ubuntu, apt-get install $2"
+}
+
+need_java() {
+    need java openjdk-17-jre-headless
+    local text major
+    text=$(java -version 2>&1) || die "$EX_UNAVAILABLE" "'java -version' failed: $text"
+    major=$(sed -nE '1s/.*version "([0-9]+).*/\1/p' <<<"$text")
+    if [[ -z $major ]] || ((major < OLDEST_JAVA)); then
+        die "$EX_UNAVAILABLE" "Kafka needs Java $OLDEST_JAVA or later, this is '$(head -n 1 <<<"$text")':" \
+            "on Debian or Ubuntu, apt-get install openjdk-17-jre-headless"
+    fi
+}
+
+# fetch_version 4.1: fills the cache unless it is there. Only one process at a time does so; the others wait for it.
+fetch_version() {
+    local home fetched log fetch_lock
+    home=$(kafka_home "$1")
+    [[ -d $home ]] && return
+    need mvn maven
+    mkdir -p "$(cache_dir)"
+    exec {fetch_lock}>"$home.lock"
+    flock "$fetch_lock"
+    if [[ ! -d $home ]]; then
+        note "fetching Apache Kafka $(full_version "$1") to $home (once, about 45 MB)"
+        fetched=$home.partial
+        log=$home.log
+        rm -rf "$fetched"
+        if ! mvn -B -q -Dstyle.color=never -f "$parts/pom.xml" -Dkafka.version="$(full_version "$1")" \
+            -DincludeScope=runtime -DoutputDirectory="$fetched" dependency:copy-dependencies >"$log" 2>&1; then
+            tail -n 15 "$log" >&2
+            die "$EX_UNAVAILABLE" "Maven could not fetch Kafka (its output is above and in $log): is the network there?"
+        fi
+        mv -T "$fetched" "$home"
+        rm -f "$log"
+    fi
+    exec {fetch_lock}>&-
+}
+
+# class_path 4.1: the jars in a fixed order, which a class archive depends on.
+class_path() {
+    local LC_ALL=C jars
+    jars=("$(kafka_home "$1")"/*.jar)
+    (IFS=:; echo "${jars[*]}")
+}
+
+# java_command VERSION LOG4J_FILE JVM_OPTION…: sets java_words to the command up to, and without, the main class.
+java_command() {
+    local version=$1 log4j=$2
+    shift 2
+    java_words=(
+        java "$@" -Djava.awt.headless=true
+        "-Dlog4j.configuration=file:$parts/$log4j" -Dlog4j2.statusLoggerLevel=OFF
+        -cp "$(class_path "$version")"
+    )
+}
+
+# broker_jvm: sets jvm_words to the options of a broker's JVM. KAFKA_JVM_OPTS replaces them.
+broker_jvm() {
+    if [[ -n ${KAFKA_JVM_OPTS:-} ]]; then
+        read -ra jvm_words <<<"$KAFKA_JVM_OPTS"
+    else
+        jvm_words=("$BROKER_HEAP" "${KAFKA_JVM_DEFAULTS[@]}")
+    fi
+}
