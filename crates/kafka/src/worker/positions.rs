@@ -1,0 +1,144 @@
+//! Where a worker stands in each of its partitions: handed out, processed, committed.
+//!
+//! Pure bookkeeping. Invariant for each partition: committed ≤ processed ≤ handed out.
+
+use std::sync::Arc;
+
+use crate::TopicPartition;
+
+#[derive(Debug)]
+struct Position {
+    place: TopicPartition,
+    /// The offset after the last one given to the owner; `None` before the first, if the group had none.
+    handed_out: Option<i64>,
+    processed: Option<i64>,
+    committed: Option<i64>,
+}
+
+/// The partitions of one worker: a handful, so a list that is searched from the one met last.
+#[derive(Debug, Default)]
+pub(crate) struct Positions {
+    positions: Vec<Position>,
+    /// Index of the partition met last: records come in runs of one partition.
+    last: usize,
+}
+
+impl Positions {
+    /// A partition was assigned; reading begins at `offset`, if the group has one.
+    pub(crate) fn begin(&mut self, place: &TopicPartition, offset: Option<i64>) {
+        self.end(std::slice::from_ref(place));
+        self.positions.push(Position {
+            place: place.clone(),
+            handed_out: offset,
+            processed: offset,
+            committed: offset,
+        });
+    }
+
+    /// Partitions are gone.
+    pub(crate) fn end(&mut self, places: &[TopicPartition]) {
+        self.positions.retain(|position| !places.contains(&position.place));
+    }
+
+    /// Records before `next` were given to the owner. Unknown partitions (lost meanwhile) are passed over.
+    #[inline]
+    pub(crate) fn hand_out(&mut self, topic: &Arc<str>, partition: i32, next: i64) {
+        let same = |position: &Position| {
+            position.place.partition == partition
+                && (Arc::ptr_eq(&position.place.topic, topic) || position.place.topic == *topic)
+        };
+        if !self.positions.get(self.last).is_some_and(same) {
+            let Some(index) = self.positions.iter().position(same) else { return };
+            self.last = index;
+        }
+        let position = &mut self.positions[self.last];
+        position.handed_out = position.handed_out.max(Some(next));
+    }
+
+    /// Everything handed out has been processed. Whether that moved any position.
+    pub(crate) fn finish(&mut self) -> bool {
+        let mut moved = false;
+        for position in &mut self.positions {
+            moved |= position.processed != position.handed_out;
+            position.processed = position.handed_out;
+        }
+        moved
+    }
+
+    /// Processed offsets that are not committed yet.
+    pub(crate) fn uncommitted(&self) -> Vec<(TopicPartition, i64)> {
+        self.positions
+            .iter()
+            .filter(|position| position.processed > position.committed)
+            .filter_map(|position| Some((position.place.clone(), position.processed?)))
+            .collect()
+    }
+
+    /// The coordinator has taken these offsets. Those of partitions that are gone are passed over.
+    pub(crate) fn committed(&mut self, offsets: &[(TopicPartition, i64)]) {
+        for (place, offset) in offsets {
+            if let Some(position) = self.positions.iter_mut().find(|position| position.place == *place) {
+                position.committed = position.committed.max(Some(*offset));
+            }
+        }
+    }
+
+    /// Every partition with the next offset to be processed, if known.
+    pub(crate) fn current(&self) -> impl Iterator<Item = (&TopicPartition, Option<i64>)> {
+        self.positions.iter().map(|position| (&position.place, position.processed))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(partition: i32) -> TopicPartition {
+        TopicPartition { topic: "t".into(), partition }
+    }
+
+    #[test]
+    fn only_what_was_processed_is_to_be_committed() {
+        let mut positions = Positions::default();
+        positions.begin(&place(0), Some(5));
+        positions.begin(&place(1), None);
+        positions.hand_out(&"t".into(), 0, 8);
+        assert_eq!(positions.uncommitted(), []);
+        assert!(positions.finish());
+        assert!(!positions.finish(), "nothing moved since");
+        assert_eq!(positions.uncommitted(), [(place(0), 8)]);
+        positions.committed(&[(place(0), 8)]);
+        assert_eq!(positions.uncommitted(), []);
+        positions.hand_out(&"t".into(), 1, 1);
+        positions.finish();
+        assert_eq!(positions.uncommitted(), [(place(1), 1)]);
+    }
+
+    #[test]
+    fn a_late_answer_never_moves_a_commit_back() {
+        let mut positions = Positions::default();
+        positions.begin(&place(0), None);
+        positions.hand_out(&"t".into(), 0, 10);
+        positions.finish();
+        positions.committed(&[(place(0), 10)]);
+        positions.committed(&[(place(0), 4)]);
+        assert_eq!(positions.uncommitted(), []);
+    }
+
+    #[test]
+    fn a_partition_that_comes_back_starts_anew() {
+        let mut positions = Positions::default();
+        positions.begin(&place(0), Some(3));
+        positions.hand_out(&"t".into(), 0, 9);
+        positions.end(&[place(0)]);
+        positions.hand_out(&"t".into(), 0, 11);
+        assert!(positions.is_empty());
+        positions.begin(&place(0), Some(9));
+        positions.finish();
+        assert_eq!(positions.current().collect::<Vec<_>>(), [(&place(0), Some(9))]);
+    }
+}
