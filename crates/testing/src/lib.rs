@@ -1,0 +1,181 @@
+//! Real Apache Kafka for tests, through `scripts/kafka`: a test never talks to a stand-in.
+//!
+//! Invariants: a shared cluster is started once and left running for the next test process (`scripts/test` stops
+//! it, or `scripts/kafka stop --dir .kafka/shared-4.1`); a cluster of a test's own is destroyed when dropped.
+//! Tests panic where they cannot go on: this crate is for tests alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The releases that the tests run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Kafka 3.9 with ZooKeeper.
+    V39,
+    /// Kafka 4.1 with KRaft.
+    V41,
+}
+
+impl Version {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::V39, Self::V41];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::V39 => "3.9",
+            Self::V41 => "4.1",
+        }
+    }
+
+    /// The first port of the shared cluster; clusters need 50 ports each.
+    fn shared_port(self) -> u16 {
+        match self {
+            Self::V39 => 9192,
+            Self::V41 => 9292,
+        }
+    }
+}
+
+/// How to start a cluster of a test's own.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The release.
+    pub version: Version,
+    /// One or three.
+    pub brokers: u16,
+    /// The first of its 50 ports; each test of its own takes another one.
+    pub port: u16,
+    /// Also listen with TLS and with TLS and SASL.
+    pub sasl_tls: bool,
+}
+
+/// A running cluster.
+pub struct Cluster {
+    directory: PathBuf,
+    /// `host:port`, comma-separated.
+    pub bootstrap: String,
+    /// Everything that the start printed, as keys and values.
+    pub facts: Vec<(String, String)>,
+    own: bool,
+}
+
+impl Cluster {
+    /// The one-broker cluster that all tests of a release share; topics and groups keep them apart.
+    pub fn shared(version: Version) -> &'static Self {
+        static SHARED: [OnceLock<Cluster>; 2] = [OnceLock::new(), OnceLock::new()];
+        SHARED[version as usize].get_or_init(|| {
+            let directory = project().join(format!(".kafka/shared-{}", version.name()));
+            let options =
+                ClusterOptions { version, brokers: 1, port: version.shared_port(), sasl_tls: false };
+            Self::start(directory, &options, false)
+        })
+    }
+
+    /// A cluster of the caller's own, to be broken at will; destroyed when dropped.
+    pub fn own(options: &ClusterOptions) -> Self {
+        Self::start(project().join(format!(".kafka/own-{}", options.port)), options, true)
+    }
+
+    fn start(directory: PathBuf, options: &ClusterOptions, own: bool) -> Self {
+        let mut cluster = Self { directory, bootstrap: String::new(), facts: Vec::new(), own };
+        if own {
+            cluster.script(&["destroy"]);
+        }
+        let (brokers, port) = (options.brokers.to_string(), options.port.to_string());
+        let mut arguments =
+            vec!["start", "--version", options.version.name(), "--brokers", &brokers, "--port", &port];
+        if options.sasl_tls {
+            arguments.push("--sasl-tls");
+        }
+        let output = cluster.script(&arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        cluster.facts = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        cluster.bootstrap = cluster.fact("bootstrap").to_owned();
+        cluster
+    }
+
+    /// One of the facts that the start printed.
+    pub fn fact(&self, key: &str) -> &str {
+        let found = self.facts.iter().find(|(name, _)| name == key);
+        &found.unwrap_or_else(|| panic!("the start of Kafka printed no {key:?}: {:?}", self.facts)).1
+    }
+
+    /// kill -9 of a broker, counted from 1.
+    pub fn kill(&self, broker: u16) {
+        self.script(&["kill", &broker.to_string()]);
+    }
+
+    /// Starts a killed broker again.
+    pub fn revive(&self, broker: u16) {
+        self.script(&["revive", &broker.to_string()]);
+    }
+
+    /// Freezes a broker.
+    pub fn pause(&self, broker: u16) {
+        self.script(&["pause", &broker.to_string()]);
+    }
+
+    /// Lets a frozen broker go on.
+    pub fn resume(&self, broker: u16) {
+        self.script(&["resume", &broker.to_string()]);
+    }
+
+    /// Runs one of Kafka's own tools; the bootstrap servers are filled in by the script.
+    pub fn tool(&self, arguments: &[&str]) -> Output {
+        self.script(&[&["tool"], arguments].concat())
+    }
+
+    fn script(&self, arguments: &[&str]) -> Output {
+        let (command, rest) = arguments.split_first().expect("a command");
+        let output = Command::new(project().join("scripts/kafka"))
+            .arg(command)
+            .arg("--dir")
+            .arg(&self.directory)
+            .args(rest)
+            .output()
+            .expect("scripts/kafka can be run");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "scripts/kafka {arguments:?} failed: {errors}");
+        output
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.own {
+            self.script(&["destroy"]);
+        }
+    }
+}
+
+/// The project's root directory.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/testing lies two levels down")
+}
+
+/// A name that no other test, and no earlier run, uses.
+pub fn unique(prefix: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let since = std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970").as_millis();
+    format!("{prefix}-{since:x}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Asks again and again until there is an answer; panics with `what` when `timeout` is over.
+pub fn wait_for<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited {timeout:?} in vain for {what}");
+        // The pace of asking, not a guess at how long the thing takes.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
