@@ -36,6 +36,8 @@ pub const MAX_REPLAYS: u32 = 3;
 pub const REPLAY_GROUP: &str = "streamgauge.dlq-replay";
 /// The group name that listing uses; it commits nothing.
 const LIST_GROUP: &str = "streamgauge.dlq-list";
+/// The largest dead letter with its headers: that of the topic, see [`TopicSpec::dead_letters`].
+const MAX_MESSAGE_BYTES: u32 = 16 << 20;
 /// How long a replay waits for the last acknowledgements.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -58,7 +60,9 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(crate) fn new(settings: KafkaSettings) -> Self {
+    pub(crate) fn new(mut settings: KafkaSettings) -> Self {
+        // A record may be rejected for its size: the dead-letter topic takes it, so the client must not refuse it.
+        settings.set_for_all("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
         Self { settings, producer: None, topics: HashMap::new() }
     }
 
@@ -186,7 +190,7 @@ pub fn for_each(
     mut each: impl FnMut(&DeadLetter<'_>) -> bool,
 ) -> Result<(), Error> {
     let mut reader = TopicReader::open(settings, LIST_GROUP, topic, ReadFrom::Beginning)?;
-    while let Some(batch) = reader.next()? {
+    while let Some(batch) = reader.next_batch()? {
         for record in batch.iter() {
             if !each(&DeadLetter::read(record)) {
                 return Ok(());
@@ -224,7 +228,7 @@ pub fn replay(
     let producer = Producer::start(settings, ProducerOptions::default())?;
     let mut origins = HashMap::new();
     let mut done = Replayed::default();
-    while let Some(batch) = reader.next()? {
+    while let Some(batch) = reader.next_batch()? {
         let mut offsets: HashMap<i32, (TopicPartition, i64)> = HashMap::new();
         for record in batch.iter() {
             let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };

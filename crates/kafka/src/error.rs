@@ -47,7 +47,7 @@ pub enum Error {
         bootstrap: String,
     },
     /// Records were accepted but the brokers have not acknowledged them in time.
-    #[error("{count} records were not acknowledged within {} s{}", .waited.as_secs_f64(), because(.detail))]
+    #[error("{count} records were not acknowledged within {} s{}", .waited.as_secs_f64(), because(.detail.as_ref()))]
     Unacknowledged {
         /// How many.
         count: u64,
@@ -92,8 +92,8 @@ pub enum Error {
     },
 }
 
-fn because(detail: &Option<String>) -> String {
-    detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+fn because(detail: Option<&String>) -> String {
+    detail.map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
 impl Error {

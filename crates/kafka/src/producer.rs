@@ -137,11 +137,11 @@ impl Producer {
         let client = Client::new(settings, Role::Producer, shared)?;
         let (polled, seen) = (Arc::clone(&client), Arc::clone(&tally));
         let name = "kafka-deliveries";
-        let poller = std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(name.into())
             .spawn(move || poll_deliveries(&polled, &seen))
             .map_err(|source| Error::Thread { name: name.into(), source })?;
-        Ok(Self { client, tally, poller: Some(poller) })
+        Ok(Self { client, tally, poller: Some(thread) })
     }
 
     /// Looks a topic up. Waits for the brokers at most [`CONNECT_TIMEOUT`]; never creates the topic.

@@ -78,7 +78,7 @@ impl TopicReader {
 
     /// The next records; `None` when the end that the topic had at the opening is reached. An empty wait is not
     /// the end: `Some` of an empty batch, so that the caller can look whether to stop.
-    pub fn next(&mut self) -> Result<Option<Batch>, Error> {
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
         if self.open.is_empty() {
             return Ok(None);
         }

@@ -33,7 +33,7 @@ pub enum Role {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SettingsError {
     /// The property is not one of librdkafka's.
-    #[error("unknown Kafka property {key:?}{}", suggestion(nearest))]
+    #[error("unknown Kafka property {key:?}{}", suggestion(nearest.as_ref()))]
     Unknown {
         /// The property as given.
         key: String,
@@ -68,8 +68,8 @@ pub enum SettingsError {
     },
 }
 
-fn suggestion(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+fn suggestion(nearest: Option<&String>) -> String {
+    nearest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
 /// Properties whose values are never shown.
@@ -208,6 +208,7 @@ impl KafkaSettings {
     }
 
     /// All properties with secrets replaced, for display.
+    #[must_use]
     pub fn redacted(&self) -> Self {
         let redact = |table: &BTreeMap<String, String>| {
             table

@@ -158,6 +158,9 @@ pub struct Worker {
 
 impl Worker {
     /// Checks that the brokers and topics are there, and asks to join the group.
+    ///
+    /// # Panics
+    /// If `max_batch` is 0.
     pub fn connect(settings: &KafkaSettings, options: WorkerOptions) -> Result<Self, Error> {
         settings.check()?;
         assert!(options.max_batch > 0, "a batch holds at least one record");
@@ -199,7 +202,7 @@ impl Worker {
         if let Some(event) = self.waiting.pop_front() {
             return Ok(event);
         }
-        if let Some(event) = self.take_rebalance()? {
+        if let Some(event) = self.take_rebalance() {
             return Ok(event);
         }
         let batch = self.consumer.fetch(self.options.max_batch, timeout);
@@ -208,7 +211,7 @@ impl Worker {
         }
         match self.sort_out(batch)? {
             Some(event) => Ok(event),
-            None => match self.take_rebalance()? {
+            None => match self.take_rebalance() {
                 Some(event) => Ok(event),
                 None => self.watch_for_stall(),
             },
@@ -264,9 +267,9 @@ impl Worker {
     }
 
     /// Turns a rebalance that the group has asked for into an event, answered at the next call.
-    fn take_rebalance(&mut self) -> Result<Option<Event>, Error> {
+    fn take_rebalance(&mut self) -> Option<Event> {
         match self.consumer.take_rebalance() {
-            None => Ok(None),
+            None => None,
             Some(Rebalance::Assign(places)) => {
                 let starts = self.starts(places);
                 info!(
@@ -275,13 +278,13 @@ impl Worker {
                     "partitions assigned"
                 );
                 self.answer = Some(Answer::Assign(starts.clone()));
-                Ok(Some(Event::Assigned(starts)))
+                Some(Event::Assigned(starts))
             }
             Some(Rebalance::Revoke(places)) => {
                 let lost = self.consumer.assignment_lost();
                 info!(group = self.options.group, partitions = list(&places), lost, "partitions revoked");
                 self.answer = Some(Answer::GiveUp { places: places.clone(), commit: !lost });
-                Ok(Some(if lost { Event::Lost(places) } else { Event::Revoked(places) }))
+                Some(if lost { Event::Lost(places) } else { Event::Revoked(places) })
             }
         }
     }
@@ -376,7 +379,7 @@ impl Worker {
                 }
                 Some(RDKafkaErrorCode::NoOffset) => {}
                 Some(code) => {
-                    warn!(group = self.options.group, %code, "commit failed, tried again at the next one")
+                    warn!(group = self.options.group, %code, "commit failed, tried again at the next one");
                 }
             }
         }
@@ -474,3 +477,6 @@ fn list<'a>(places: impl IntoIterator<Item = &'a TopicPartition>) -> String {
     text.sort_unstable();
     text.join(" ")
 }
+
+#[cfg(test)]
+mod tests;

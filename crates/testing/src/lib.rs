@@ -4,6 +4,11 @@
 //! it, or `scripts/kafka stop --dir .kafka/shared-4.1`); a cluster of a test's own is destroyed when dropped.
 //! Tests panic where they cannot go on: this crate is for tests alone.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on panics; that is what this crate is for"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;

@@ -48,7 +48,7 @@ impl NativeTopic {
         units[1] = memory(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE, record.value.map(|_| value));
         units[2] = memory(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY, record.key.map(|_| key));
         units[3] = unit(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS);
-        units[3].u.i = rd::RD_KAFKA_MSG_F_COPY as i32;
+        units[3].u.i = rd::RD_KAFKA_MSG_F_COPY;
         units[4] = unit(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE);
         units[4].u.ptr = record.tag as usize as *mut c_void;
         units[5] = unit(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION);

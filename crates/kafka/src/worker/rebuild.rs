@@ -84,18 +84,18 @@ impl Worker {
 mod tests {
     use super::*;
 
-    fn check(partitions: &[(Option<i64>, i64, i64)], expected: Verdict) {
-        assert_eq!(judge(partitions.iter().copied()), expected);
+    fn check(partitions: &[(Option<i64>, i64, i64)], expected: &Verdict) {
+        assert_eq!(judge(partitions.iter().copied()), *expected);
     }
 
     #[test]
     fn unread_records_decide() {
-        check(&[], Verdict::CaughtUp);
-        check(&[(Some(7), 0, 7), (None, 3, 3)], Verdict::CaughtUp);
-        check(&[(Some(7), 0, 9), (None, 3, 4)], Verdict::Stalled { lag: 3 });
+        check(&[], &Verdict::CaughtUp);
+        check(&[(Some(7), 0, 7), (None, 3, 3)], &Verdict::CaughtUp);
+        check(&[(Some(7), 0, 9), (None, 3, 4)], &Verdict::Stalled { lag: 3 });
         // Behind the first offset that retention has left: only what is left can be read.
-        check(&[(Some(1), 5, 6)], Verdict::Stalled { lag: 1 });
+        check(&[(Some(1), 5, 6)], &Verdict::Stalled { lag: 1 });
         // Ahead of the end (the topic was made anew): nothing unread.
-        check(&[(Some(9), 0, 2)], Verdict::CaughtUp);
+        check(&[(Some(9), 0, 2)], &Verdict::CaughtUp);
     }
 }
