@@ -1,0 +1,154 @@
+//! How the program ends: the one place where an error is printed and an exit code chosen.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failure |
+//! | 2 | usage: unknown flags, bad arguments |
+//! | 69 | the brokers cannot be reached or refuse |
+//! | 74 | input or output failed |
+//! | 78 | configuration |
+//! | 130, 143 | ended by SIGINT, SIGTERM (128 + the signal's number), after draining |
+//!
+//! An error is one line: what failed, why, and what to do about it. When standard output is a pipe that its reader has
+//! closed, the program ends quietly with 0, as the reader has what it wanted.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::settings::SettingsError;
+
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+const UNAVAILABLE: u8 = 69;
+const IO: u8 = 74;
+const CONFIG: u8 = 78;
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It did what it was asked to.
+    Done,
+    /// It did, and its answer is no: something that it was to look for is wrong, as its output says.
+    Unsatisfied,
+    /// A signal ended it, after draining.
+    Signal(i32),
+}
+
+/// A mistake in the arguments that the parser cannot see by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Reports the outcome of the program on standard error and turns it into the exit code.
+pub(crate) fn report(outcome: &anyhow::Result<Ending>) -> ExitCode {
+    match outcome {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Unsatisfied) => FAILURE.into(),
+        Ok(Ending::Signal(signal)) => {
+            ExitCode::from(128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)))
+        }
+        Err(error) if is_broken_pipe(error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&describe(error));
+            ExitCode::from(code(error))
+        }
+    }
+}
+
+/// Reports what the argument parser says: help and version are answers, the rest is a usage error.
+pub(crate) fn report_parse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match error.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => report(&Err(anyhow::Error::new(failure))),
+        };
+    }
+    let text = error.render().to_string();
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = write!(io::stderr(), "{text}");
+        return USAGE.into();
+    }
+    complain(text.trim_start_matches("error: ").trim_end());
+    USAGE.into()
+}
+
+/// One line for an error with its causes and, where one is known, the fix.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let part = cause.to_string();
+        // A wrapper that already prints its cause would say it twice.
+        if !text.ends_with(&part) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            let _ = write!(text, "{colon}{part}");
+        }
+    }
+    let advice = error.chain().find_map(|cause| advice(cause.downcast_ref()?));
+    if let Some(advice) = advice {
+        let _ = write!(text, "; {advice}");
+    }
+    text.replace('\n', " ")
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    error.chain().find_map(|cause| cause_code(cause)).unwrap_or(FAILURE)
+}
+
+fn cause_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if cause.is::<UsageError>() {
+        return Some(USAGE);
+    }
+    if cause.is::<SettingsError>()
+        || cause.is::<kafka::SettingsError>()
+        || cause.is::<runtime::TelemetryError>()
+    {
+        return Some(CONFIG);
+    }
+    if let Some(error) = cause.downcast_ref::<kafka::Error>() {
+        return Some(kafka_code(error));
+    }
+    cause.is::<io::Error>().then_some(IO)
+}
+
+fn kafka_code(error: &kafka::Error) -> u8 {
+    match error {
+        kafka::Error::Settings(_) => CONFIG,
+        kafka::Error::Unreachable { .. }
+        | kafka::Error::Authentication { .. }
+        | kafka::Error::Unacknowledged { .. } => UNAVAILABLE,
+        kafka::Error::Thread { .. } => IO,
+        error if error.is_retryable() => UNAVAILABLE,
+        _ => FAILURE,
+    }
+}
+
+/// What to do about an error of the brokers' side.
+fn advice(error: &kafka::Error) -> Option<String> {
+    match error {
+        kafka::Error::Unreachable { .. } => Some(
+            "start Kafka there, or name the right brokers with -b HOST:PORT (streamgauge doctor looks closer)"
+                .to_owned(),
+        ),
+        kafka::Error::Authentication { .. } => Some(
+            "check security.protocol, sasl.mechanism, sasl.username, sasl.password and ssl.ca.location".to_owned(),
+        ),
+        kafka::Error::MissingTopic { topic, .. } => {
+            Some(format!("create it with: streamgauge topics create {topic}"))
+        }
+        kafka::Error::MissingGroup { .. } => Some("see streamgauge groups list".to_owned()),
+        _ => None,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn complain(text: &str) {
+    // When standard error is gone too there is nobody left to tell; the exit code still says it.
+    let _ = writeln!(io::stderr(), "streamgauge: error: {text}");
+}

@@ -1,0 +1,56 @@
+//! The program `streamgauge`: it reads flags and settings, wires the libraries together, and chooses the exit code.
+//!
+//! The order at start is: arguments, settings, logs, then the command; a command that runs on adds signals and the
+//! metrics endpoint. Invariants: logic that a library should own is not here; standard output carries results alone,
+//! standard error logs and the one error line of [`exit`].
+
+mod cli;
+mod commands;
+mod exit;
+mod settings;
+
+use std::io::IsTerminal;
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Ending;
+use crate::settings::{LogSettings, Sources};
+
+fn main() -> ExitCode {
+    panic::set_hook(Box::new(log_panic));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::report_parse(&error),
+    };
+    exit::report(&run(&cli))
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Ending> {
+    if let Command::Completions(args) = &cli.command {
+        // Completions are asked for while a shell starts: a broken settings file must not disturb that.
+        return commands::completions::run(args);
+    }
+    let loaded = settings::load(Sources::of_process(cli.global.config.as_deref(), cli.global.settings()))?;
+    start_logging(&loaded.settings.log)?;
+    match &cli.command {
+        Command::Config(args) => commands::config::run(args, &loaded, cli.global.output),
+        Command::Completions(args) => commands::completions::run(args),
+    }
+}
+
+fn start_logging(log: &LogSettings) -> anyhow::Result<()> {
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    Ok(runtime::init_logging(log.format, &log.filter, colours)?)
+}
+
+/// Logs a panic in one line. The thread's owner turns it into the program's failure.
+fn log_panic(info: &panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let message = info.payload_as_str().unwrap_or("no message");
+    tracing::error!(thread = thread.name().unwrap_or("unnamed"), place, message, "panic: this is a bug");
+}

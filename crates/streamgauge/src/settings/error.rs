@@ -1,0 +1,89 @@
+//! What can be wrong with settings. Every message names the place, the key and what to write instead.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::layer::Origin;
+
+/// Why the settings were refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings file {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{origin}: not valid TOML: {message}")]
+    Syntax {
+        /// File and line.
+        origin: Origin,
+        /// The parser's reason.
+        message: String,
+    },
+    /// No such setting.
+    #[error("{origin}: unknown setting {name:?}{}", suggestion(.nearest.as_deref()))]
+    Unknown {
+        /// Where it was set.
+        origin: Origin,
+        /// What was set.
+        name: String,
+        /// The known setting that looks most like it.
+        nearest: Option<String>,
+    },
+    /// The value is of another kind than the setting.
+    #[error("{origin}: {path} must be {wanted}, not {got}")]
+    Kind {
+        /// Where it was set.
+        origin: Origin,
+        /// The setting.
+        path: String,
+        /// The kind it has.
+        wanted: &'static str,
+        /// What was found.
+        got: String,
+    },
+    /// The value is outside what the setting accepts.
+    #[error("{origin}: {path} = {value}: {wanted}")]
+    Value {
+        /// Where it was set.
+        origin: Origin,
+        /// The setting.
+        path: String,
+        /// The value.
+        value: String,
+        /// What it must be.
+        wanted: String,
+    },
+    /// Two settings do not go together.
+    #[error("{} and {} do not go together: {reason}", .first, .second)]
+    Conflict {
+        /// A setting with its value and origin.
+        first: String,
+        /// The other one.
+        second: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A property is not one that librdkafka takes, or would break a promise.
+    #[error("{}{verdict}", .origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default())]
+    Kafka {
+        /// Where the property was set, if one is to blame.
+        origin: Option<Origin>,
+        /// The client library's verdict.
+        verdict: kafka::SettingsError,
+    },
+    /// An environment variable is not text.
+    #[error("environment variable {variable} is not valid UTF-8")]
+    NotText {
+        /// The variable.
+        variable: String,
+    },
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default()
+}
