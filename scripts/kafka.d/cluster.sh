@@ -161,6 +161,7 @@ log.dirs=$(node_dir "$1")/data
 auto.create.topics.enable=false
 num.partitions=3
 default.replication.factor=$replicas
+min.insync.replicas=$min_isr
 offsets.topic.replication.factor=$replicas
 transaction.state.log.replication.factor=$replicas
 transaction.state.log.min.isr=$min_isr

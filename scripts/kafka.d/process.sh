@@ -24,27 +24,30 @@ spawn() {
     [[ ! -e $dir/server.log ]] || mv "$dir/server.log" "$dir/server.log.1"
     setsid "$@" </dev/null >"$dir/server.log" 2>&1 {cluster_lock}>&- &
     pid=$!
+    disown "$pid" # else bash reports on it when it is killed
     read -r state began < <(process_facts "$pid") || die 1 "could not start '$1' (state '${state:-gone}')"
     echo "$pid $began" >"$dir/pid"
 }
 
 # node_pid DIR: prints the id of the node's process; fails if it is not running.
 node_pid() {
-    local pid began state now_began
+    local pid began state now_began threads
     { read -r pid began <"$1/pid"; } 2>/dev/null || return 1
     read -r state now_began < <(process_facts "$pid") || return 1
-    [[ $began == "$now_began" && $state != Z ]] || return 1
+    [[ $began == "$now_began" ]] || return 1
+    if [[ $state == Z ]]; then
+        # Its files and ports are closed only when its last thread is gone too.
+        threads=("/proc/$pid/task"/*)
+        ((${#threads[@]} > 1)) || return 1
+    fi
     echo "$pid"
 }
 
-# node_state DIR: running, paused, stopped (as asked) or dead (ended by itself or by somebody else).
+# node_state DIR: running or paused, with the process id; stopped (as asked); or dead (ended by itself or by somebody else).
 node_state() {
-    local pid
-    if pid=$(node_pid "$1"); then
-        case $(process_facts "$pid") in
-            T*) echo paused ;;
-            *) echo running ;;
-        esac
+    local pid state
+    if pid=$(node_pid "$1") && state=$(process_facts "$pid"); then
+        [[ $state == T* ]] && echo "paused $pid" || echo "running $pid"
     elif [[ -e $1/pid ]]; then
         echo dead
     else
