@@ -1,11 +1,12 @@
 //! The command line: global flags and the commands. Each command's own flags are in its file under `commands/`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{completions, config};
-use crate::settings::{Layer, Origin, Value};
+use crate::commands::{completions, config, dlq, groups, topics};
+use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
 /// Sensor readings through Apache Kafka to live analytics.
 #[derive(Debug, Parser)]
@@ -32,6 +33,9 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Topics(topics::TopicsArgs),
+    Groups(groups::GroupsArgs),
+    Dlq(dlq::DlqArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -75,9 +79,20 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
-impl GlobalArgs {
-    /// The settings that these flags set.
+impl Cli {
+    /// The settings that flags set.
     pub(crate) fn settings(&self) -> Layer {
+        let mut layer = self.global.settings();
+        match &self.command {
+            Command::Topics(args) => args.settings(&mut layer),
+            Command::Groups(_) | Command::Dlq(_) | Command::Config(_) | Command::Completions(_) => {}
+        }
+        layer
+    }
+}
+
+impl GlobalArgs {
+    fn settings(&self) -> Layer {
         let mut layer = Layer::default();
         let text = |text: &Option<String>| text.clone().map(Value::Text);
         for (property, value) in &self.properties {
@@ -99,8 +114,13 @@ impl GlobalArgs {
     }
 }
 
+/// Reads a duration flag.
+pub(crate) fn duration(text: &str) -> Result<Duration, NotADuration> {
+    parse_duration(text)
+}
+
 /// Reads `key=value`.
-fn property(text: &str) -> Result<(String, String), String> {
+pub(crate) fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("write it as key=value, for instance -X linger.ms=5".to_owned()),

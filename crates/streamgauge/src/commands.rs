@@ -2,3 +2,18 @@
 
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod dlq;
+pub(crate) mod groups;
+pub(crate) mod topics;
+
+use crate::cli::OutputFormat;
+use crate::settings::Settings;
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The settings in force.
+    pub(crate) settings: Settings,
+    /// How results are printed.
+    pub(crate) output: OutputFormat,
+}

@@ -17,6 +17,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use runtime::{Shutdown, StopReason};
+
 use crate::settings::SettingsError;
 
 const FAILURE: u8 = 1;
@@ -34,6 +36,16 @@ pub(crate) enum Ending {
     Unsatisfied,
     /// A signal ended it, after draining.
     Signal(i32),
+}
+
+impl Ending {
+    /// The ending of work that went well under this shutdown: by a signal, or done.
+    pub(crate) fn of(shutdown: &Shutdown) -> Self {
+        match shutdown.reason() {
+            Some(StopReason::Signal(signal)) => Self::Signal(signal),
+            _ => Self::Done,
+        }
+    }
 }
 
 /// A mistake in the arguments that the parser cannot see by itself.

@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod output;
 mod settings;
 
 use std::io::IsTerminal;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::commands::Context;
 use crate::exit::Ending;
 use crate::settings::{LogSettings, Sources};
 
@@ -33,10 +35,15 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         // Completions are asked for while a shell starts: a broken settings file must not disturb that.
         return commands::completions::run(args);
     }
-    let loaded = settings::load(Sources::of_process(cli.global.config.as_deref(), cli.global.settings()))?;
+    let loaded = settings::load(Sources::of_process(cli.global.config.as_deref(), cli.settings()))?;
     start_logging(&loaded.settings.log)?;
+    let output = cli.global.output;
+    let context = Context { settings: loaded.settings.clone(), output };
     match &cli.command {
-        Command::Config(args) => commands::config::run(args, &loaded, cli.global.output),
+        Command::Topics(args) => commands::topics::run(args, &context),
+        Command::Groups(args) => commands::groups::run(args, &context),
+        Command::Dlq(args) => commands::dlq::run(args, &context),
+        Command::Config(args) => commands::config::run(args, &loaded, output),
         Command::Completions(args) => commands::completions::run(args),
     }
 }

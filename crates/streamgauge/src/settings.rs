@@ -16,6 +16,7 @@ mod nearest;
 mod raw;
 mod rules;
 mod schema;
+mod topics;
 mod validate;
 
 #[cfg(test)]

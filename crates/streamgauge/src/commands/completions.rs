@@ -1,12 +1,13 @@
 //! `streamgauge completions`: scripts that let a shell complete commands and flags.
 
-use std::io::{self, Write};
+use std::io::Write as _;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::Cli;
 use crate::exit::Ending;
+use crate::output;
 
 /// Print a shell's completion script.
 #[derive(Debug, Args)]
@@ -30,8 +31,6 @@ pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<Ending> {
     // The generator panics when it cannot write, so it writes to memory.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "streamgauge", &mut script);
-    let mut out = io::stdout().lock();
-    out.write_all(&script)?;
-    out.flush()?;
+    output::print(|out| out.write_all(&script))?;
     Ok(Ending::Done)
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::OutputFormat;
 use crate::exit::Ending;
+use crate::output;
 use crate::settings::{DEFAULT_FILE, Entry, Loaded, Value, kafka_property};
 
 /// The settings in force: show or check them.
@@ -39,20 +40,18 @@ enum ConfigCommand {
 }
 
 /// Prints or checks. Whatever is wrong with the settings was refused before this is called.
-pub(crate) fn run(args: &ConfigArgs, loaded: &Loaded, output: OutputFormat) -> anyhow::Result<Ending> {
-    let mut out = io::stdout().lock();
-    match (&args.command, output) {
-        (ConfigCommand::Show { default: true }, _) => out.write_all(DEFAULT_FILE.as_bytes())?,
-        (ConfigCommand::Show { .. }, OutputFormat::Table) => show(loaded, &mut out)?,
-        (ConfigCommand::Show { .. }, OutputFormat::Json) => show_json(loaded, &mut out)?,
+pub(crate) fn run(args: &ConfigArgs, loaded: &Loaded, format: OutputFormat) -> anyhow::Result<Ending> {
+    output::print(|out| match (&args.command, format) {
+        (ConfigCommand::Show { default: true }, _) => out.write_all(DEFAULT_FILE.as_bytes()),
+        (ConfigCommand::Show { .. }, OutputFormat::Table) => show(loaded, out),
+        (ConfigCommand::Show { .. }, OutputFormat::Json) => show_json(loaded, out),
         (ConfigCommand::Check, OutputFormat::Table) => {
-            writeln!(out, "the settings are good; {}", read_from(loaded))?;
+            writeln!(out, "the settings are good; {}", read_from(loaded))
         }
         (ConfigCommand::Check, OutputFormat::Json) => {
-            writeln!(out, "{}", json!({"ok": true, "file": loaded.file}))?;
+            writeln!(out, "{:#}", json!({"ok": true, "file": loaded.file}))
         }
-    }
-    out.flush()?;
+    })?;
     Ok(Ending::Done)
 }
 
