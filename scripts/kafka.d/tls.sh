@@ -87,17 +87,21 @@ END
 }
 
 # make_scram_user: SCRAM's secrets live in the cluster's metadata; the running brokers are told once. One request for each
-# mechanism, since KRaft refuses two for the same user in one.
+# mechanism, since KRaft refuses two for the same user in one; one after the other, since ZooKeeper keeps a user's
+# secrets in one node and two writers at once lose one of them. Then it is tried until a broker has heard of it.
 make_scram_user() {
-    local mechanism pids=() pid
+    local mechanism log tries
     [[ ! -e $(tls_dir)/$SCRAM_DONE ]] || return 0
+    log=$(tls_dir)/scram.log
     for mechanism in SCRAM-SHA-256 SCRAM-SHA-512; do
-        run_tool configs --alter --entity-type users --entity-name "$SASL_USER" \
-            --add-config "$mechanism=[password=$(<"$(tls_dir)/password")]" >"$(tls_dir)/$mechanism.log" 2>&1 &
-        pids+=($!)
+        (run_tool configs --alter --entity-type users --entity-name "$SASL_USER" \
+            --add-config "$mechanism=[password=$(<"$(tls_dir)/password")]") >"$log" 2>&1 ||
+            die 1 "could not create the SCRAM user: $(cat "$log")"
     done
-    for pid in "${pids[@]}"; do
-        wait "$pid" || die 1 "could not create the SCRAM user: $(cat "$(tls_dir)"/SCRAM-*.log)"
+    for ((tries = 1; ; tries++)); do
+        (run_tool topics --bootstrap-server "$(bootstrap_servers sasl_port)" \
+            --command-config "$(tls_dir)/client-sasl.properties" --list) >"$log" 2>&1 && break
+        ((tries < 10)) || die 1 "the SCRAM user is refused: $(tail -n 3 "$log")"
     done
     touch "$(tls_dir)/$SCRAM_DONE"
 }
