@@ -1,9 +1,12 @@
 //! Logs: structured events with fields on standard error, as text for people or as JSON lines for machines.
 //!
-//! Standard output belongs to a command's results alone. [`init_logging`] is called once, by the binary.
+//! Standard output belongs to a command's results alone. [`init_logging`] is called once, by the binary. While a
+//! command draws on the whole terminal, [`hold_back`] keeps log lines from disturbing the picture.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, Write};
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
@@ -63,7 +66,7 @@ pub fn init_logging(format: LogFormat, filter: &str, ansi: bool) -> Result<(), T
         .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), reason: error.to_string() })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| LogWriter)
         .with_timer(SystemTime)
         .with_thread_names(true)
         .with_target(true);
@@ -74,9 +77,91 @@ pub fn init_logging(format: LogFormat, filter: &str, ansi: bool) -> Result<(), T
     outcome.map_err(|_| TelemetryError::AlreadySet)
 }
 
+/// How many log lines are held back at most; the oldest go first.
+const MAX_HELD: usize = 500;
+
+/// The lines held back, while they are.
+static HELD: Mutex<Option<Held>> = Mutex::new(None);
+
+#[derive(Debug, Default)]
+struct Held {
+    lines: VecDeque<Vec<u8>>,
+    dropped: u64,
+}
+
+/// As long as this lives, log lines are held back; then they are written, the newest 500 of them.
+#[derive(Debug)]
+#[must_use = "lines are held back only as long as this lives"]
+pub struct HeldBack(());
+
+/// Holds log lines back from now on. There is one terminal, so one of these at a time.
+pub fn hold_back() -> HeldBack {
+    *held() = Some(Held::default());
+    HeldBack(())
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        let Some(held) = held().take() else { return };
+        let mut stderr = io::stderr().lock();
+        // When standard error is gone there is nobody left to tell.
+        if held.dropped > 0 {
+            let _ = writeln!(stderr, "({} earlier log lines were dropped)", held.dropped);
+        }
+        for line in held.lines {
+            let _ = stderr.write_all(&line);
+        }
+    }
+}
+
+/// Standard error, or the lines held back. The subscriber writes each line in one call.
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match &mut *held() {
+            None => return io::stderr().write(line),
+            Some(held) => held.keep(line),
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Held {
+    fn keep(&mut self, line: &[u8]) {
+        if self.lines.len() == MAX_HELD {
+            self.lines.pop_front();
+            self.dropped += 1;
+        }
+        self.lines.push_back(line.to_owned());
+    }
+}
+
+fn held() -> MutexGuard<'static, Option<Held>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_lines_are_held_back() {
+        let guard = hold_back();
+        for number in 0..=MAX_HELD {
+            LogWriter.write_all(format!("line {number}\n").as_bytes()).expect("held in memory");
+        }
+        let kept = held().as_ref().map(|held| (held.lines[0].clone(), held.lines.len(), held.dropped));
+        assert_eq!(kept, Some((b"line 1\n".to_vec(), MAX_HELD, 1)));
+        // The test's own output is not the place for five hundred lines.
+        held().take();
+        drop(guard);
+        assert!(held().is_none());
+    }
 
     #[test]
     fn a_format_is_named_exactly() {
