@@ -82,6 +82,14 @@ pub enum Error {
         /// The refusal in words.
         detail: String,
     },
+    /// One broker could not be asked about itself.
+    #[error("cannot ask the broker at {address}: {detail}")]
+    Broker {
+        /// `host:port`, as the cluster advertises it.
+        address: String,
+        /// What went wrong.
+        detail: String,
+    },
     /// A thread of the client could not be started.
     #[error("cannot start the thread {name:?}")]
     Thread {

@@ -18,6 +18,7 @@ mod native;
 mod producer;
 mod reader;
 mod settings;
+mod wire;
 mod worker;
 
 pub use rdkafka::error::RDKafkaErrorCode as ErrorCode;
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use producer::{Delivery, OnDelivery, Outgoing, Producer, ProducerCounters, ProducerOptions, Topic};
 pub use reader::{ReadFrom, TopicReader};
 pub use settings::{KafkaSettings, Role, SettingsError, is_secret};
+pub use wire::Sizes;
 pub use worker::batch::{Batch, Record};
 pub use worker::{CommitMode, Event, PartitionLag, PartitionStart, Worker, WorkerOptions};
 

@@ -303,6 +303,11 @@ fn topics_are_created_once_compared_described_and_deleted() {
             described.offsets.iter().map(|offsets| offsets.map_or(0, |(low, high)| high - low)).sum();
         assert_eq!((described.info.partitions.len(), count), (3, 30));
         assert!(described.info.partitions.iter().all(|partition| partition.leader.is_some()));
+        let sizes = admin.sizes(&topic).unwrap();
+        assert_eq!(sizes.len(), 3, "one replica of each partition: {sizes:?}");
+        assert!(sizes.values().sum::<u64>() > 30, "{sizes:?}");
+        let release = admin.releases().unwrap().into_values().collect::<Vec<_>>();
+        assert_eq!(release, [if version == Version::V39 { "3.9" } else { "4.1" }]);
         assert_eq!(described.config["retention.ms"].value.as_deref(), Some("2592000000"));
         assert!(described.config["retention.ms"].is_own && !described.config["segment.bytes"].is_own);
         admin.delete_topic(&topic).unwrap();
@@ -365,4 +370,45 @@ fn what_is_not_there_is_named() {
     assert!(matches!(worker, Err(Error::MissingTopic { .. })));
     let admin = Admin::connect(&settings, CONNECT_TIMEOUT).unwrap();
     assert!(admin.cluster().unwrap().topic(&missing).is_none(), "asking for a topic must not create it");
+}
+
+#[test]
+fn every_way_to_connect_reaches_the_brokers() {
+    for (version, port) in [(Version::V39, 9392), (Version::V41, 9442)] {
+        let options = testing::ClusterOptions { version, brokers: 1, port, sasl_tls: true };
+        let cluster = Cluster::own(&options);
+        let scram = |mechanism: &str, password: &str| {
+            let mut settings = KafkaSettings::with_bootstrap(cluster.fact("sasl_bootstrap"));
+            for (key, value) in [
+                ("auto.offset.reset", "earliest"),
+                ("security.protocol", "sasl_ssl"),
+                ("ssl.ca.location", cluster.fact("ca")),
+                ("sasl.mechanism", mechanism),
+                ("sasl.username", cluster.fact("username")),
+                ("sasl.password", password),
+            ] {
+                settings.set_for_all(key, value);
+            }
+            settings
+        };
+        let topic = new_topic(&KafkaSettings::with_bootstrap(&cluster.bootstrap), 1);
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let settings = scram(mechanism, cluster.fact("password"));
+            produce_numbers(&settings, &topic, 0..10);
+            let admin = Admin::connect(&settings, CONNECT_TIMEOUT).unwrap();
+            assert!(admin.sizes(&topic).unwrap()[&(1, 0)] > 0);
+            let refused = Admin::connect(&scram(mechanism, "wrong"), CONNECT_TIMEOUT).err().unwrap();
+            assert!(matches!(refused, Error::Authentication { .. }), "{mechanism}: {refused}");
+        }
+        let mut settings = scram("PLAIN", cluster.fact("password"));
+        let mut worker = Worker::connect(&settings, options_for(&topic)).unwrap();
+        assert_eq!(read_until(&mut worker, |seen| seen.len() >= 30).len(), 30);
+        settings.common.remove("ssl.ca.location");
+        let refused = Admin::connect(&settings, CONNECT_TIMEOUT).err().unwrap();
+        assert!(matches!(refused, Error::Authentication { .. }), "an unknown certificate: {refused}");
+    }
+}
+
+fn options_for(topic: &str) -> WorkerOptions {
+    options(&unique("group"), topic, CommitMode::EachBatch)
 }
