@@ -185,3 +185,6 @@ fn utf8<'h>(name: &str, value: &'h [u8]) -> Result<&'h str, EventReject> {
 fn invalid(name: &str, problem: &'static str) -> EventReject {
     EventReject::InvalidAttribute { name: quoted(name), problem }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 //! carries the byte where it was met; no input panics.
 
 pub(crate) mod cursor;
-mod digits;
+pub(crate) mod digits;
 mod number;
 mod string;
 pub mod write;
@@ -67,6 +67,12 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// Whether it has no characters.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
     /// The characters, given the text and the buffer that the span was read with.
     #[inline]
     pub(crate) fn resolve<'a>(self, text: &'a str, unescaped: &'a str) -> &'a str {

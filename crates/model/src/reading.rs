@@ -135,3 +135,31 @@ impl fmt::Debug for Reading<'_> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measurements_come_in_one_order() {
+        let further = [("co2", 415.0), ("noise", 30.5)];
+        let mut reading = Reading::new("S", EventTime::MIN).with_further(&further);
+        reading.pressure = Some(1013.0);
+        reading.temperature = Some(20.0);
+        let names: Vec<&str> = reading.measurements().map(|(name, _)| name).collect();
+        assert_eq!(names, [TEMPERATURE, PRESSURE, "co2", "noise"]);
+        assert_eq!(reading.further().collect::<Vec<_>>(), further);
+    }
+
+    #[test]
+    fn a_decoded_reading_equals_the_one_encoded() {
+        let further = [("co2", 415.0), ("größe", 2.0)];
+        let mut reading = Reading::new("S", EventTime::MIN).with_further(&further);
+        reading.status = Some("warning");
+        let (mut payload, mut scratch) = (Vec::new(), Scratch::new());
+        encode(&reading, &mut payload);
+        assert_eq!(decode(&payload, &mut scratch), Ok(reading));
+        assert!(reading.is_warning());
+        assert_ne!(reading, reading.with_further(&[]));
+    }
+}

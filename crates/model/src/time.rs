@@ -13,6 +13,7 @@
 
 use std::fmt;
 
+use crate::json::digits;
 use crate::json::write::PAIRS;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -71,14 +72,21 @@ impl EventTime {
 
     /// Reads the text form described in the [module](self); `None` if it is anything else.
     pub fn parse(text: &[u8]) -> Option<Self> {
+        Self::parse_prefix(text).and_then(|(time, rest)| rest.is_empty().then_some(time))
+    }
+
+    /// Reads the longest text form that `text` begins with: the time and what follows it.
+    #[inline]
+    pub(crate) fn parse_prefix(text: &[u8]) -> Option<(Self, &[u8])> {
         let (head, rest) = text.split_first_chunk::<19>()?;
         let civil = Civil::parse(head)?;
         let (micros, rest) = parse_fraction(rest)?;
-        let seconds = civil.seconds() - parse_zone(rest)?;
+        let (offset, rest) = parse_zone(rest)?;
+        let seconds = civil.seconds() - offset;
         if civil.second == 60 && seconds.rem_euclid(SECONDS_PER_DAY) != 0 {
             return None;
         }
-        Self::checked_from_micros(seconds * MICROS_PER_SECOND + micros)
+        Some((Self::checked_from_micros(seconds * MICROS_PER_SECOND + micros)?, rest))
     }
 
     /// Appends the text form, at most 26 bytes.
@@ -131,29 +139,28 @@ struct Civil {
 }
 
 impl Civil {
-    /// Reads `yyyy-mm-ddThh:mm:ss`; second 60 is left to the caller.
+    /// Reads `yyyy-mm-ddThh:mm:ss`; a second 60 is left to the caller.
     #[inline]
     fn parse(text: &[u8; 19]) -> Option<Self> {
-        let punctuated = text[4] == b'-'
-            && text[7] == b'-'
-            && matches!(text[10], b'T' | b't' | b' ')
-            && text[13] == b':'
-            && text[16] == b':';
+        let date = digits::pairs(*text.first_chunk()?, *b"0000-00-")?;
+        let time = digits::pairs(*text.last_chunk()?, *b"00:00:00")?;
         let civil = Self {
-            year: pair(text[0], text[1])? * 100 + pair(text[2], text[3])?,
-            month: pair(text[5], text[6])?,
+            year: u32::from(date[1]) * 100 + u32::from(date[3]),
+            month: u32::from(date[6]),
             day: pair(text[8], text[9])?,
-            hour: pair(text[11], text[12])?,
-            minute: pair(text[14], text[15])?,
-            second: pair(text[17], text[18])?,
+            hour: u32::from(time[1]),
+            minute: u32::from(time[4]),
+            second: u32::from(time[7]),
         };
-        let real = civil.year >= 1
+        let real = matches!(text[10], b'T' | b't' | b' ')
+            && civil.year >= 1
             && (1..=12).contains(&civil.month)
-            && (1..=days_in_month(civil.year, civil.month)).contains(&civil.day)
+            && civil.day >= 1
+            && (civil.day <= 28 || civil.day <= days_in_month(civil.year, civil.month))
             && civil.hour < 24
             && civil.minute < 60
             && civil.second <= 60;
-        (punctuated && real).then_some(civil)
+        real.then_some(civil)
     }
 
     /// Seconds since the epoch, as if in UTC.
@@ -161,8 +168,8 @@ impl Civil {
     fn seconds(&self) -> i64 {
         // Years begin in March here, so that the leap day is the last of its year (Hinnant, "chrono-compatible
         // low-level date algorithms"). Year 1 minus one is still not negative, so unsigned arithmetic will do.
-        let year = self.year - u32::from(self.month <= 2);
-        let month = if self.month <= 2 { self.month + 9 } else { self.month - 3 };
+        let (year, month) =
+            if self.month <= 2 { (self.year - 1, self.month + 9) } else { (self.year, self.month - 3) };
         let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + self.day - 1;
         let of_day = self.hour * 3_600 + self.minute * 60 + self.second;
         (i64::from(days) - DAYS_TO_EPOCH) * SECONDS_PER_DAY + i64::from(of_day)
@@ -201,30 +208,223 @@ fn days_in_month(year: u32, month: u32) -> u32 {
 /// Reads `.ddd…` if there is one: microseconds and what follows.
 #[inline]
 fn parse_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
-    let Some((b'.', digits)) = text.split_first() else { return Some((0, text)) };
-    let len = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if len == 0 {
-        return None;
-    }
-    let (digits, rest) = digits.split_at(len);
-    let digit = |at: usize| digits.get(at).map_or(0, |byte| i64::from(byte - b'0'));
-    Some(((0..6).fold(0, |micros, at| micros * 10 + digit(at)), rest))
+    let Some((b'.', text)) = text.split_first() else { return Some((0, text)) };
+    let (count, value) = digits::leading(text);
+    let micros = match count {
+        0 => return None,
+        1..=6 => value * [100_000, 10_000, 1_000, 100, 10, 1][count - 1],
+        7 => value / 10,
+        _ => value / 100,
+    };
+    let rest = &text[count..];
+    let more = if count < 8 { 0 } else { rest.iter().take_while(|byte| byte.is_ascii_digit()).count() };
+    Some((micros as i64, &rest[more..]))
 }
 
-/// Reads a zone, which must be all there is: its offset from UTC in seconds, positive to the east.
+/// Reads a zone if there is one: its offset from UTC in seconds, positive to the east, and what follows.
 #[inline]
-fn parse_zone(text: &[u8]) -> Option<i64> {
-    let (sign, hours, minutes) = match *text {
-        [] | [b'Z' | b'z'] => return Some(0),
-        [sign @ (b'+' | b'-'), h1, h2] => (sign, pair(h1, h2)?, 0),
-        [sign @ (b'+' | b'-'), h1, h2, m1, m2] | [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            (sign, pair(h1, h2)?, pair(m1, m2)?)
-        }
-        _ => return None,
-    };
-    if hours > 23 || minutes > 59 {
-        return None;
+fn parse_zone(text: &[u8]) -> Option<(i64, &[u8])> {
+    match text.split_first() {
+        Some((b'Z' | b'z', rest)) => Some((0, rest)),
+        Some((b'+', rest)) => parse_offset(rest),
+        Some((b'-', rest)) => parse_offset(rest).map(|(offset, rest)| (-offset, rest)),
+        _ => Some((0, text)),
     }
-    let offset = i64::from(hours * 3_600 + minutes * 60);
-    Some(if sign == b'-' { -offset } else { offset })
+}
+
+/// Reads `hh`, `hhmm` or `hh:mm` in seconds.
+fn parse_offset(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (&[h1, h2], rest) = text.split_first_chunk()?;
+    let (minutes, rest) = match *rest {
+        [b':', m1, m2, ..] => (pair(m1, m2)?, &rest[3..]),
+        [m1, m2, ..] if m1.is_ascii_digit() => (pair(m1, m2)?, &rest[2..]),
+        _ => (0, rest),
+    };
+    let hours = pair(h1, h2)?;
+    (hours < 24 && minutes < 60).then(|| (i64::from(hours * 3_600 + minutes * 60), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads `text`; what it names is given in the text form we write, or is `None`.
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        let read = EventTime::parse(text.as_bytes()).map(|time| time.to_string());
+        assert_eq!(read.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn reads_what_producers_write() {
+        check("2024-11-07T10:15:30", Some("2024-11-07T10:15:30"));
+        check("2024-11-07 10:15:30", Some("2024-11-07T10:15:30"));
+        check("2024-11-07t10:15:30z", Some("2024-11-07T10:15:30"));
+        check("2024-11-07T10:15:30.5", Some("2024-11-07T10:15:30.500000"));
+        check("2024-11-07T10:15:30.123456", Some("2024-11-07T10:15:30.123456"));
+        check("2024-11-07T10:15:30.000001Z", Some("2024-11-07T10:15:30.000001"));
+        check("2024-11-07T10:15:30.000000", Some("2024-11-07T10:15:30"));
+    }
+
+    #[test]
+    fn a_longer_fraction_is_cut_off() {
+        check("2024-11-07T10:15:30.1234567", Some("2024-11-07T10:15:30.123456"));
+        check("2024-11-07T10:15:30.12345678", Some("2024-11-07T10:15:30.123456"));
+        check("2024-11-07T10:15:30.999999999Z", Some("2024-11-07T10:15:30.999999"));
+        check("1969-12-31T23:59:59.99999999999999999999", Some("1969-12-31T23:59:59.999999"));
+    }
+
+    #[test]
+    fn zones_are_taken_off() {
+        check("2024-11-07T10:15:30+01:00", Some("2024-11-07T09:15:30"));
+        check("2024-11-07T10:15:30-0530", Some("2024-11-07T15:45:30"));
+        check("2024-01-01T00:15:30.25+01", Some("2023-12-31T23:15:30.250000"));
+        check("2024-11-07T10:15:30-00:00", Some("2024-11-07T10:15:30"));
+        check("2024-11-07T10:15:30+23:59", Some("2024-11-06T10:16:30"));
+    }
+
+    #[test]
+    fn the_calendar_is_real() {
+        check("2024-02-29T00:00:00", Some("2024-02-29T00:00:00"));
+        check("2000-02-29T00:00:00", Some("2000-02-29T00:00:00"));
+        check("2023-02-29T00:00:00", None);
+        check("1900-02-29T00:00:00", None);
+        check("2024-04-31T00:00:00", None);
+        check("2024-12-31T00:00:00", Some("2024-12-31T00:00:00"));
+        check("2024-00-01T00:00:00", None);
+        check("2024-13-01T00:00:00", None);
+        check("2024-01-00T00:00:00", None);
+        check("2024-01-32T00:00:00", None);
+        check("2024-01-01T24:00:00", None);
+        check("2024-01-01T00:60:00", None);
+    }
+
+    #[test]
+    fn a_leap_second_is_the_next_second() {
+        check("2016-12-31T23:59:60Z", Some("2017-01-01T00:00:00"));
+        check("2016-12-31T23:59:60.5", Some("2017-01-01T00:00:00.500000"));
+        check("2017-01-01T00:59:60+01:00", Some("2017-01-01T00:00:00"));
+        check("2016-12-31T12:00:60Z", None);
+        check("2016-12-31T23:59:60+01:00", None);
+        check("2016-12-31T23:59:61Z", None);
+        check("9999-12-31T23:59:60Z", None);
+    }
+
+    #[test]
+    fn the_range_is_four_digits_of_year() {
+        check("0001-01-01T00:00:00", Some("0001-01-01T00:00:00"));
+        check("0000-12-31T23:59:59", None);
+        check("0001-01-01T00:00:00+00:01", None);
+        check("9999-12-31T23:59:59.999999", Some("9999-12-31T23:59:59.999999"));
+        check("9999-12-31T23:59:59-00:01", None);
+        assert_eq!(EventTime::parse(b"0001-01-01T00:00:00"), Some(EventTime::MIN));
+        assert_eq!(EventTime::parse(b"9999-12-31T23:59:59.999999"), Some(EventTime::MAX));
+        assert_eq!(EventTime::from_micros(i64::MIN), EventTime::MIN);
+        assert_eq!(EventTime::from_millis(i64::MAX), EventTime::MAX);
+        assert_eq!(EventTime::checked_from_millis(i64::MIN), None);
+    }
+
+    #[test]
+    fn anything_else_is_unreadable() {
+        for text in [
+            "",
+            "2024",
+            "2024-11-07",
+            "2024-11-07T10:15",
+            "2024-11-07_10:15:30",
+            "2024/11/07T10:15:30",
+            "2024-11-07T10.15.30",
+            "2024-1-07T10:15:300",
+            "2024-11-07T10:15:30 ",
+            " 2024-11-07T10:15:30",
+            "2024-11-07T10:15:30.",
+            "2024-11-07T10:15:30.Z",
+            "2024-11-07T10:15:30.5x",
+            "2024-11-07T10:15:30,5",
+            "2024-11-07T10:15:30ZZ",
+            "2024-11-07T10:15:30+",
+            "2024-11-07T10:15:30+1",
+            "2024-11-07T10:15:30+1:00",
+            "2024-11-07T10:15:30+01:0",
+            "2024-11-07T10:15:30+01:",
+            "2024-11-07T10:15:30+010",
+            "2024-11-07T10:15:30+01:00:00",
+            "2024-11-07T10:15:30+24:00",
+            "2024-11-07T10:15:30+00:60",
+            "-024-11-07T10:15:30",
+            "２024-11-07T10:15:30",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn milliseconds_round_towards_the_past() {
+        assert_eq!(EventTime::from_micros(-1).millis(), -1);
+        assert_eq!(EventTime::from_micros(1_999).millis(), 1);
+        assert_eq!(EventTime::from_millis(-5).micros(), -5_000);
+    }
+
+    /// The days since the epoch by counting years and months one by one.
+    fn days_by_counting(year: u32, month: u32, day: u32) -> i64 {
+        let leap =
+            |year: u32| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+        let year_days = |year| if leap(year) { 366_i64 } else { 365 };
+        let months = [31, 28 + i64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        let to_1970: i64 = (1..1970).map(year_days).sum();
+        (1..year).map(year_days).sum::<i64>() - to_1970
+            + months[..month as usize - 1].iter().sum::<i64>()
+            + i64::from(day)
+            - 1
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_counting_days(
+            (year, month, day) in (1_u32..=9999, 1_u32..=12, 1_u32..=31),
+            (hour, minute, second, micros) in (0_u32..24, 0_u32..60, 0_u32..60, 0_i64..1_000_000),
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}");
+            let days = days_by_counting(year, month, day);
+            let real = days < days_by_counting(year + month / 12, month % 12 + 1, 1);
+            let seconds = days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second);
+            let expected = real.then_some(seconds * 1_000_000 + micros);
+            prop_assert_eq!(EventTime::parse(text.as_bytes()).map(EventTime::micros), expected);
+        }
+
+        #[test]
+        fn what_is_written_reads_back(micros in EventTime::MIN.0..=EventTime::MAX.0, whole in any::<bool>()) {
+            let micros = if whole { micros / 1_000_000 * 1_000_000 } else { micros };
+            let time = EventTime::from_micros(micros);
+            prop_assert_eq!(time.micros(), micros);
+            let text = time.to_string();
+            prop_assert_eq!(EventTime::parse(text.as_bytes()), Some(time));
+            prop_assert_eq!(text.len(), if micros % 1_000_000 == 0 { 19 } else { 26 });
+        }
+
+        #[test]
+        fn zones_only_shift(micros in 0_i64..4_000_000_000_000_000, minutes in -1_439_i64..=1_439) {
+            let local = EventTime::from_micros(micros + minutes * 60_000_000);
+            let sign = if minutes < 0 { '-' } else { '+' };
+            let (hours, minutes) = (minutes.abs() / 60, minutes.abs() % 60);
+            for zone in [format!("{sign}{hours:02}:{minutes:02}"), format!("{sign}{hours:02}{minutes:02}")] {
+                let read = EventTime::parse(format!("{local}{zone}").as_bytes());
+                prop_assert_eq!(read.map(EventTime::micros), Some(micros));
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..40)) {
+            EventTime::parse(&text);
+        }
+
+        #[test]
+        fn no_spoiled_time_panics(at in 0_usize..32, byte in any::<u8>()) {
+            let mut text = *b"2024-11-07T10:15:30.123456+01:00";
+            text[at] = byte;
+            EventTime::parse(&text);
+        }
+    }
 }

@@ -44,6 +44,14 @@ impl<'a> Cursor<'a> {
     /// Skips white space, then gives the byte there.
     #[inline]
     pub(crate) fn peek_token(&mut self) -> Option<u8> {
+        match self.peek() {
+            Some(byte) if byte > b' ' => Some(byte),
+            _ => self.skip_space(),
+        }
+    }
+
+    #[inline]
+    fn skip_space(&mut self) -> Option<u8> {
         while let Some(byte) = self.peek() {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
@@ -61,6 +69,27 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         Err(self.unexpected())
+    }
+
+    /// Takes what follows the opening quote here if `read` knows it. It is given the next `N` bytes, and returns what
+    /// it made of them with the length it used, up to and with the closing quote at least.
+    #[inline]
+    pub(crate) fn take_known<T, const N: usize>(
+        &mut self,
+        read: impl FnOnce(&[u8; N]) -> Option<(T, usize)>,
+    ) -> Option<T> {
+        let (known, len) = read(self.bytes().get(self.at + 1..)?.first_chunk()?)?;
+        self.at += 1 + len;
+        Some(known)
+    }
+
+    /// Takes the string here if `read` knows it. It is given what follows the opening quote, and returns what it made of
+    /// it with the length up to and with the closing quote; what it accepts must need no unescaping.
+    #[inline]
+    pub(crate) fn take_string<T>(&mut self, read: impl FnOnce(&[u8]) -> Option<(T, usize)>) -> Option<T> {
+        let (known, len) = read(self.bytes().get(self.at + 1..)?)?;
+        self.at += 1 + len;
+        Some(known)
     }
 
     /// After a member or element: `true` if another follows a comma, `false` after `close`.
@@ -197,5 +226,71 @@ impl<'a> Cursor<'a> {
     #[cold]
     pub(super) fn flaw_at(&self, flaw: Flaw, at: usize) -> FlawAt {
         FlawAt { flaw, at: at.min(self.text.len()) as u32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Checks that `text` is one value, nested at most three deep.
+    fn read(text: &str) -> Result<(), FlawAt> {
+        let (mut cursor, mut unescaped) = (Cursor::new(text), String::new());
+        let read = cursor.skip_value(3, &mut unescaped).and_then(|()| cursor.end());
+        assert!(read.is_err() || unescaped.is_empty(), "what is skipped leaves nothing behind");
+        read
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<(), (Flaw, u32)>) {
+        assert_eq!(read(text), expected.map_err(|(flaw, at)| FlawAt { flaw, at }), "{text}");
+    }
+
+    #[test]
+    fn every_kind_of_value_is_skipped() {
+        for text in ["null", "true", "false", "-1.5e3", "\"a\\n\"", "[]", "{}", " [ ] ", "\t{ }\r\n"] {
+            check(text, Ok(()));
+        }
+        check(r#"{"a":[1,{"b":null}],"c\u0041":"d"}"#, Ok(()));
+        check("[1 , 2\n,3]", Ok(()));
+        check("[[[]]]", Ok(()));
+    }
+
+    #[test]
+    fn flaws_are_named_with_their_place() {
+        check("", Err((Flaw::End, 0)));
+        check("  ", Err((Flaw::End, 2)));
+        check("nul", Err((Flaw::End, 3)));
+        check("nulx", Err((Flaw::Unexpected, 3)));
+        check("nullx", Err((Flaw::Trailing, 4)));
+        check("NaN", Err((Flaw::NonFinite, 0)));
+        check("[Infinity]", Err((Flaw::NonFinite, 1)));
+        check("[-Infinity]", Err((Flaw::NonFinite, 1)));
+        check("{} {}", Err((Flaw::Trailing, 3)));
+        check("[1,]", Err((Flaw::Value, 3)));
+        check("[1 2]", Err((Flaw::Unexpected, 3)));
+        check("[1", Err((Flaw::End, 2)));
+        check("{\"a\":1,}", Err((Flaw::Unexpected, 7)));
+        check("{\"a\" 1}", Err((Flaw::Unexpected, 5)));
+        check("{a:1}", Err((Flaw::Unexpected, 1)));
+        check("{\"a\":}", Err((Flaw::Value, 5)));
+        check("[[[[]]]]", Err((Flaw::TooDeep, 3)));
+        check("\u{feff}{}", Err((Flaw::Value, 0)));
+        check("\u{b}1", Err((Flaw::Value, 0)));
+        check("// no\n1", Err((Flaw::Value, 0)));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_judged_as_serde_json_judges_it(
+            text in r#"([ \[\]{},:\t\n0-9.e-]|true|false|null|"[a\\"]{0,3}"|NaN){0,12}"#,
+        ) {
+            let ours = read(&text);
+            let too_deep = matches!(ours, Err(FlawAt { flaw: Flaw::TooDeep, .. }));
+            prop_assert!(too_deep || ours.is_ok() == serde_json::from_str::<Value>(&text).is_ok(), "{:?}", ours);
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The output depends on the value alone, so equal values have equal bytes.
 
+use super::string::next_special;
+
 /// The two digits of 0 to 99.
 pub(crate) static PAIRS: [[u8; 2]; 100] = pairs();
 
@@ -12,6 +14,13 @@ const FAST_LIMIT: f64 = 1e9;
 const FAST_MINIMUM: f64 = 1e-5;
 const FAST_SCALE: f64 = 1e6;
 const FAST_DIVISOR: u64 = 1_000_000;
+
+/// The decimals that the fast way writes, from which trailing zeros are taken.
+const DECIMALS: usize = 6;
+/// The index of the point: before it is room for the sign and nine digits.
+const POINT: usize = 10;
+/// The longest text of the fast way.
+const LONGEST: usize = POINT + 1 + DECIMALS;
 
 const fn pairs() -> [[u8; 2]; 100] {
     let mut pairs = [[b'0'; 2]; 100];
@@ -47,14 +56,14 @@ fn write_short(value: f64, out: &mut Vec<u8>) -> bool {
     if scaled as f64 / FAST_SCALE != magnitude {
         return false;
     }
-    // Filled from the back: sign, up to nine digits, the point, six digits.
-    let mut text = [0; 17];
+    // Nine digits, the point at index 10 and six digits; the integer part is filled from the back, with its sign.
+    let mut text = [b'0'; POINT + 1 + DECIMALS + LONGEST];
     let (mut integer, fraction) = (scaled / FAST_DIVISOR, scaled % FAST_DIVISOR);
-    put_pair(&mut text, 11, fraction / 10_000);
-    put_pair(&mut text, 13, fraction / 100 % 100);
-    put_pair(&mut text, 15, fraction % 100);
-    text[10] = b'.';
-    let mut start = 10;
+    text[POINT] = b'.';
+    put_pair(&mut text, POINT + 1, fraction / 10_000);
+    put_pair(&mut text, POINT + 3, fraction / 100 % 100);
+    put_pair(&mut text, POINT + 5, fraction % 100);
+    let mut start = POINT;
     while integer >= 100 {
         start -= 2;
         put_pair(&mut text, start, integer % 100);
@@ -71,15 +80,25 @@ fn write_short(value: f64, out: &mut Vec<u8>) -> bool {
         start -= 1;
         text[start] = b'-';
     }
-    let mut end = text.len();
-    while end > 12 && text[end - 1] == b'0' {
-        end -= 1;
-    }
-    out.extend_from_slice(&text[start..end]);
+    let len = POINT + 1 + significant_decimals(&text) - start;
+    // A copy of a fixed length takes two moves; what is too much is cut off again.
+    let window: &[u8; LONGEST] = text[start..].first_chunk().expect("so many bytes follow the point");
+    let end = out.len() + len;
+    out.extend_from_slice(window);
+    out.truncate(end);
     true
 }
 
-fn put_pair(text: &mut [u8; 17], at: usize, value: u64) {
+/// How many of the six decimals are left without trailing zeros, at least one.
+#[inline]
+fn significant_decimals(text: &[u8]) -> usize {
+    let tail: [u8; 8] = *text[POINT - 1..].first_chunk().expect("the digits follow the point");
+    let zeros = (u64::from_le_bytes(tail) ^ u64::from_le_bytes([b'0'; 8])).leading_zeros() / 8;
+    DECIMALS - (zeros as usize).min(DECIMALS - 1)
+}
+
+#[inline]
+fn put_pair(text: &mut [u8], at: usize, value: u64) {
     text[at..at + 2].copy_from_slice(&PAIRS[value as usize]);
 }
 
@@ -96,18 +115,16 @@ fn write_any(value: f64, out: &mut Vec<u8>) {
 
 /// Appends `text` in quotes. Quote, backslash and control characters are escaped, everything else is written as it is.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
     let bytes = text.as_bytes();
+    out.push(b'"');
     let mut plain = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain..at]);
-        plain = at + 1;
+    loop {
+        let special = next_special(bytes, plain);
+        out.extend_from_slice(&bytes[plain..special]);
+        let Some(&byte) = bytes.get(special) else { break };
         write_escape(byte, out);
+        plain = special + 1;
     }
-    out.extend_from_slice(&bytes[plain..]);
     out.push(b'"');
 }
 
@@ -128,4 +145,107 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
         }
     };
     out.extend_from_slice(&[b'\\', letter]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn number(value: f64) -> String {
+        let mut out = Vec::new();
+        write_number(value, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[track_caller]
+    fn check(value: f64, expected: &str) {
+        assert_eq!(number(value), expected);
+    }
+
+    fn string(text: &str) -> String {
+        let mut out = Vec::new();
+        write_string(text, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_they_can_be() {
+        check(23.0, "23.0");
+        check(23.5, "23.5");
+        check(-0.25, "-0.25");
+        check(1013.25, "1013.25");
+        check(100.0, "100.0");
+        check(0.1 + 0.2, "0.30000000000000004");
+        check(0.0, "0.0");
+        check(-0.0, "-0.0");
+        check(0.00001, "0.00001");
+        check(0.000_001, "1e-6");
+        check(52.367_612, "52.367612");
+        check(52.367_612_3, "52.3676123");
+        check(999_999_999.999_999, "999999999.999999");
+        check(1e9, "1000000000.0");
+        check(1e16, "1e16");
+        check(f64::MAX, "1.7976931348623157e308");
+    }
+
+    #[test]
+    fn what_json_cannot_say_stays_visible() {
+        check(f64::NAN, "NaN");
+        check(f64::INFINITY, "Infinity");
+        check(f64::NEG_INFINITY, "-Infinity");
+    }
+
+    #[test]
+    fn strings_escape_what_they_must() {
+        assert_eq!(string("SENSOR_001"), r#""SENSOR_001""#);
+        assert_eq!(string("é温🌡/"), r#""é温🌡/""#);
+        assert_eq!(
+            string("a\"b\\c\u{8}\u{c}\n\r\t\u{1}\u{1f}\u{7f}"),
+            "\"a\\\"b\\\\c\\b\\f\\n\\r\\t\\u0001\\u001f\u{7f}\""
+        );
+    }
+
+    fn by_ryu(value: f64) -> String {
+        ryu::Buffer::new().format_finite(value).to_owned()
+    }
+
+    /// The decimal of `digits` with the point moved left by `decimals`.
+    fn decimal(digits: i64, decimals: u32) -> f64 {
+        digits as f64 / 10_f64.powi(decimals as i32)
+    }
+
+    proptest! {
+        #[test]
+        fn decimals_are_written_as_ryu_writes_them(digits in -1_000_000_000_000_000_i64..1_000_000_000_000_000, decimals in 0_u32..9) {
+            let value = decimal(digits, decimals);
+            prop_assert_eq!(number(value), by_ryu(value));
+        }
+
+        #[test]
+        fn short_decimals_are_written_as_ryu_writes_them(digits in -10_000_000_i64..10_000_000, decimals in 0_u32..8) {
+            let value = decimal(digits, decimals);
+            prop_assert_eq!(number(value), by_ryu(value));
+        }
+
+        #[test]
+        fn neighbours_of_decimals_are_written_as_ryu_writes_them(digits in -10_000_000_i64..10_000_000, decimals in 0_u32..7, step in -2_i64..3) {
+            let value = f64::from_bits(decimal(digits, decimals).to_bits().wrapping_add_signed(step));
+            prop_assume!(value.is_finite());
+            prop_assert_eq!(number(value), by_ryu(value));
+        }
+
+        #[test]
+        fn any_value_reads_back(bits in any::<u64>()) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            prop_assert_eq!(number(value).parse::<f64>().unwrap().to_bits(), bits);
+        }
+
+        #[test]
+        fn strings_are_written_as_serde_json_writes_them(text in "[\u{0}-\u{ff}\u{6e29}\u{1f321}]*") {
+            prop_assert_eq!(string(&text), serde_json::to_string(&text).unwrap());
+        }
+    }
 }

@@ -72,3 +72,64 @@ fn write_tail(location: Option<Location>, status: Option<&str>, out: &mut Vec<u8
     }
     out.push(b'}');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::EventTime;
+
+    fn reading(sensor_id: &str) -> Reading<'_> {
+        Reading::new(sensor_id, EventTime::from_millis(1_730_974_530_250))
+    }
+
+    #[track_caller]
+    fn check(reading: &Reading<'_>, expected: &str) {
+        let mut out = b"before".to_vec();
+        encode(reading, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), format!("before{expected}"));
+        let mut other = *reading;
+        other.location = None;
+        other.status = Some("replaced by the tail's");
+        let mut out = Vec::new();
+        encode_with_tail(&other, &Tail::new(reading.location, reading.status), &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_shape_is_the_seeds() {
+        let further = [("co2", 415.0), ("pm2.5", 1e-7)];
+        let mut whole = reading("SENSOR_001").with_further(&further);
+        whole.temperature = Some(23.5);
+        whole.humidity = Some(65.2);
+        whole.pressure = Some(1013.25);
+        whole.location = Some(Location { latitude: 52.3676, longitude: -4.9041 });
+        whole.status = Some("active");
+        check(
+            &whole,
+            concat!(
+                r#"{"sensor_id":"SENSOR_001","timestamp":"2024-11-07T10:15:30.250000","temperature":23.5,"humidity":65.2,"#,
+                r#""pressure":1013.25,"co2":415.0,"pm2.5":1e-7,"location":{"latitude":52.3676,"longitude":-4.9041},"#,
+                r#""status":"active"}"#,
+            ),
+        );
+    }
+
+    #[test]
+    fn absent_fields_are_left_out() {
+        check(&reading("S"), r#"{"sensor_id":"S","timestamp":"2024-11-07T10:15:30.250000"}"#);
+        let mut only = reading("S");
+        only.humidity = Some(-0.0);
+        check(&only, r#"{"sensor_id":"S","timestamp":"2024-11-07T10:15:30.250000","humidity":-0.0}"#);
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let further = [("a\"b", 1.0)];
+        let mut named = reading("x\ny").with_further(&further);
+        named.status = Some("\\");
+        check(
+            &named,
+            r#"{"sensor_id":"x\ny","timestamp":"2024-11-07T10:15:30.250000","a\"b":1.0,"status":"\\"}"#,
+        );
+    }
+}

@@ -53,9 +53,14 @@ pub(super) struct Names {
 impl Names {
     fn clear(&mut self) {
         if self.spans.len() > FEW {
-            self.table.clear();
+            self.clear_table();
         }
         self.spans.clear();
+    }
+
+    #[cold]
+    fn clear_table(&mut self) {
+        self.table.clear();
     }
 
     pub(super) fn len(&self) -> usize {

@@ -90,3 +90,56 @@ impl Reading<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Location;
+    use crate::time::EventTime;
+
+    #[track_caller]
+    fn check(fill: impl Fn(&mut Reading<'_>), expected: Option<&str>) {
+        let mut reading = Reading::new("S", EventTime::MIN);
+        fill(&mut reading);
+        assert_eq!(reading.implausible().map(|found| found.to_string()).as_deref(), expected);
+    }
+
+    #[test]
+    fn bounds_are_physical() {
+        check(|_| {}, None);
+        check(|reading| reading.temperature = Some(-273.15), None);
+        check(
+            |reading| reading.temperature = Some(-273.16),
+            Some("temperature is -273.16, but must be at least -273.15"),
+        );
+        check(|reading| reading.temperature = Some(5_000.0), None);
+        check(|reading| reading.humidity = Some(0.0), None);
+        check(|reading| reading.humidity = Some(-0.0), None);
+        check(|reading| reading.humidity = Some(100.0), None);
+        check(|reading| reading.humidity = Some(140.0), Some("humidity is 140, but must be at most 100"));
+        check(|reading| reading.humidity = Some(-1.0), Some("humidity is -1, but must be at least 0"));
+        check(|reading| reading.pressure = Some(0.1), None);
+        check(|reading| reading.pressure = Some(0.0), Some("pressure is 0, but must be above 0"));
+        check(|reading| reading.humidity = Some(f64::NAN), Some("humidity is NaN, but must be at least 0"));
+    }
+
+    #[test]
+    fn places_are_on_the_globe() {
+        let at = |latitude, longitude| {
+            move |reading: &mut Reading<'_>| reading.location = Some(Location { latitude, longitude })
+        };
+        check(at(90.0, -180.0), None);
+        check(at(-90.5, 0.0), Some("location.latitude is -90.5, but must be at least -90"));
+        check(at(0.0, 181.0), Some("location.longitude is 181, but must be at most 180"));
+    }
+
+    #[test]
+    fn the_first_in_order_is_named() {
+        let fill = |reading: &mut Reading<'_>| {
+            reading.pressure = Some(-1.0);
+            reading.humidity = Some(101.0);
+        };
+        check(fill, Some("humidity is 101, but must be at most 100"));
+        assert_eq!(Implausible::check("co2", -1.0), None);
+    }
+}
