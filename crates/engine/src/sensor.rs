@@ -158,18 +158,22 @@ impl Sensor {
         fixed.chain(further).filter(|(_, measurement)| measurement.running.count() > 0)
     }
 
-    /// Counts a reading in. True if its time is the newest so far.
-    pub(crate) fn count(&mut self, time: EventTime, marks: Marks) -> bool {
-        self.readings += 1;
-        self.warnings += u64::from(marks.warning);
-        self.alerts += u64::from(marks.alert);
-        self.faults += u64::from(marks.fault);
+    /// Takes notice of a reading's time. True if it is the newest so far.
+    pub(crate) fn see(&mut self, time: EventTime) -> bool {
         self.oldest = self.oldest.min(time);
         let newest = time >= self.newest;
         if newest {
             self.newest = time;
         }
         newest
+    }
+
+    /// Counts a reading in.
+    pub(crate) fn count(&mut self, marks: Marks) {
+        self.readings += 1;
+        self.warnings += u64::from(marks.warning);
+        self.alerts += u64::from(marks.alert);
+        self.faults += u64::from(marks.fault);
     }
 
     /// Temperature, humidity, pressure.

@@ -117,37 +117,51 @@ impl SensorTable {
     /// that is too large to be summed up ([`Running::accepts`]) counts as such.
     pub fn update(&mut self, reading: &Reading<'_>) -> Outcome<'_> {
         let implausible = reading.implausible().is_some();
-        let fault = implausible || reading.measurements().any(|(_, value)| !Running::accepts(value));
+        let place = self.find_or_insert(reading.sensor_id, reading.time);
+        let too_large = match place {
+            Some(place) => self.measure(place, reading, implausible),
+            None => reading.measurements().any(|(_, value)| !Running::accepts(value)),
+        };
         let high_temperature = reading.temperature.filter(|celsius| {
             *celsius > self.options.high_temperature && usable(TEMPERATURE, *celsius, implausible)
         });
+        let fault = implausible || too_large;
         let marks = Marks { warning: reading.is_warning(), alert: high_temperature.is_some(), fault };
         self.totals.count(marks);
-        let place = self.find_or_insert(reading.sensor_id, reading.time);
         match place {
-            Some(place) => self.update_at(place, reading, marks, implausible),
+            Some(place) => self.sensors[place].count(marks),
             None => self.totals.untracked_readings += 1,
         }
         let sensor = place.map(|place| &self.sensors[place]);
         Outcome { sensor, names: &self.names, high_temperature, fault }
     }
 
-    fn update_at(&mut self, place: usize, reading: &Reading<'_>, marks: Marks, implausible: bool) {
+    /// Takes the measurements into their statistics. True if one is too large to be summed up.
+    fn measure(&mut self, place: usize, reading: &Reading<'_>, implausible: bool) -> bool {
         let sensor = &mut self.sensors[place];
-        let newest = sensor.count(reading.time, marks);
+        let newest = sensor.see(reading.time);
+        let mut too_large = false;
         let named =
             [(TEMPERATURE, reading.temperature), (HUMIDITY, reading.humidity), (PRESSURE, reading.pressure)];
         for ((name, value), measurement) in named.into_iter().zip(sensor.named_mut()) {
-            if let Some(value) = value.filter(|value| usable(name, *value, implausible)) {
+            let Some(value) = value else { continue };
+            if usable(name, value, implausible) {
                 measurement.add(value, newest);
+            } else {
+                too_large |= !Running::accepts(value);
             }
         }
-        for (name, value) in reading.further().filter(|(_, value)| Running::accepts(*value)) {
+        for (name, value) in reading.further() {
+            if !Running::accepts(value) {
+                too_large = true;
+                continue;
+            }
             match self.names.intern(name).and_then(|id| sensor.further_mut(id)) {
                 Some(measurement) => measurement.add(value, newest),
                 None => self.totals.untracked_values += 1,
             }
         }
+        too_large
     }
 
     /// The place of a sensor in `sensors`, made now if it is new; `None` if there are too many already.
