@@ -113,7 +113,29 @@ knows_members() {
     done
 }
 
-# start_brokers N…: all at once, then waits until each of them knows of each.
+# brokers_settled N…: each of them counts each among the members, or waiting for that has become pointless.
+brokers_settled() {
+    local n
+    for n; do
+        ! node_is_gone "$(node_dir "$n")" || return 0
+    done
+    for n; do
+        knows_members "$(client_port "$n")" "$@" || return 1
+    done
+}
+
+# await_brokers N…: waits until every one of them answers and knows of each.
+await_brokers() {
+    local n in_time=yes
+    wait_until "$START_PATIENCE" brokers_settled "$@" || in_time=no
+    for n; do
+        ! node_is_gone "$(node_dir "$n")" || show_failure "$(node_dir "$n")" "ended while starting"
+        [[ $in_time == yes ]] || knows_members "$(client_port "$n")" "$@" ||
+            show_failure "$(node_dir "$n")" "did not answer, or did not find the others, within $START_PATIENCE s"
+    done
+}
+
+# start_brokers N…: all at once.
 start_brokers() {
     local n
     broker_jvm
@@ -122,19 +144,15 @@ start_brokers() {
         started+=("$(node_dir "$n")")
         spawn "$(node_dir "$n")" "${java_words[@]}" kafka.Kafka "$(node_dir "$n")/server.properties"
     done
-    for n; do
-        await_node "$(node_dir "$n")" knows_members "$(client_port "$n")" "$@"
-    done
 }
 
 # bring_up N…: makes these brokers run, and ZooKeeper before them. On any failure what it started is killed.
 bring_up() {
-    local n
     started=()
     trap give_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    if uses_zookeeper && node_is_gone "$cluster_dir/zookeeper"; then
+    if [[ -n $(missing_zookeeper_port) ]]; then
         start_zookeeper
     fi
     prepare_brokers "$@"
@@ -142,6 +160,7 @@ bring_up() {
         await_node "$cluster_dir/zookeeper" no_trace_of "$@"
     fi
     start_brokers "$@"
+    await_brokers "$@"
     [[ $sasl_tls != yes ]] || make_scram_user
     trap - EXIT INT TERM
 }
