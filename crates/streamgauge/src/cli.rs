@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{completions, config, dlq, groups, topics};
+use model::EventTime;
+
+use crate::commands::{analyze, completions, config, dlq, doctor, groups, produce, topics};
 use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
 /// Sensor readings through Apache Kafka to live analytics.
@@ -33,9 +35,12 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Produce(produce::ProduceArgs),
+    Analyze(analyze::AnalyzeArgs),
     Topics(topics::TopicsArgs),
     Groups(groups::GroupsArgs),
     Dlq(dlq::DlqArgs),
+    Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -84,8 +89,14 @@ impl Cli {
     pub(crate) fn settings(&self) -> Layer {
         let mut layer = self.global.settings();
         match &self.command {
+            Command::Produce(args) => args.settings(&mut layer),
+            Command::Analyze(args) => args.settings(&mut layer),
             Command::Topics(args) => args.settings(&mut layer),
-            Command::Groups(_) | Command::Dlq(_) | Command::Config(_) | Command::Completions(_) => {}
+            Command::Groups(_)
+            | Command::Dlq(_)
+            | Command::Doctor(_)
+            | Command::Config(_)
+            | Command::Completions(_) => {}
         }
         layer
     }
@@ -117,6 +128,16 @@ impl GlobalArgs {
 /// Reads a duration flag.
 pub(crate) fn duration(text: &str) -> Result<Duration, NotADuration> {
     parse_duration(text)
+}
+
+/// Checks a duration flag and keeps its text.
+pub(crate) fn duration_text(text: &str) -> Result<String, NotADuration> {
+    parse_duration(text).map(|_| text.to_owned())
+}
+
+/// Reads a time flag.
+pub(crate) fn time(text: &str) -> Result<EventTime, String> {
+    EventTime::parse(text.as_bytes()).ok_or_else(|| "write it like 2024-11-07T10:15:30".to_owned())
 }
 
 /// Reads `key=value`.

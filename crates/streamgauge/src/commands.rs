@@ -1,9 +1,12 @@
 //! The commands, one a file: its flags, its wiring, its output. The work itself is in the libraries.
 
+pub(crate) mod analyze;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod dlq;
+pub(crate) mod doctor;
 pub(crate) mod groups;
+pub(crate) mod produce;
 pub(crate) mod topics;
 
 use crate::cli::OutputFormat;
@@ -16,4 +19,6 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// How results are printed.
     pub(crate) output: OutputFormat,
+    /// Whether less is wanted on the terminal.
+    pub(crate) quiet: bool,
 }

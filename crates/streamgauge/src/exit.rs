@@ -17,6 +17,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use consumers::analyze;
+use producers::ErrorKind;
 use runtime::{Shutdown, StopReason};
 
 use crate::settings::SettingsError;
@@ -97,7 +99,7 @@ fn describe(error: &anyhow::Error) -> String {
             let _ = write!(text, "{colon}{part}");
         }
     }
-    let advice = error.chain().find_map(|cause| advice(cause.downcast_ref()?));
+    let advice = error.chain().find_map(|cause| advice(kafka_error(cause)?));
     if let Some(advice) = advice {
         let _ = write!(text, "; {advice}");
     }
@@ -105,7 +107,7 @@ fn describe(error: &anyhow::Error) -> String {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    error.chain().find_map(|cause| cause_code(cause)).unwrap_or(FAILURE)
+    error.chain().find_map(cause_code).unwrap_or(FAILURE)
 }
 
 fn cause_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
@@ -118,10 +120,35 @@ fn cause_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     {
         return Some(CONFIG);
     }
-    if let Some(error) = cause.downcast_ref::<kafka::Error>() {
+    if let Some(error) = kafka_error(cause) {
         return Some(kafka_code(error));
     }
+    if let Some(error) = cause.downcast_ref::<producers::Error>() {
+        return Some(match error.kind() {
+            ErrorKind::Usage => USAGE,
+            ErrorKind::Unavailable => UNAVAILABLE,
+            ErrorKind::Input => IO,
+            ErrorKind::Failure => FAILURE,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<analyze::Error>() {
+        return match error {
+            analyze::Error::Task(_) | analyze::Error::Kafka(_) => None,
+            _ => Some(IO),
+        };
+    }
     cause.is::<io::Error>().then_some(IO)
+}
+
+/// The error of the Kafka client in this one, be it in a wrapper that shows nothing of its own.
+fn kafka_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a kafka::Error> {
+    if let Some(producers::Error::Kafka(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(analyze::Error::Kafka(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    cause.downcast_ref()
 }
 
 fn kafka_code(error: &kafka::Error) -> u8 {
@@ -137,7 +164,7 @@ fn kafka_code(error: &kafka::Error) -> u8 {
 }
 
 /// What to do about an error of the brokers' side.
-fn advice(error: &kafka::Error) -> Option<String> {
+pub(crate) fn advice(error: &kafka::Error) -> Option<String> {
     match error {
         kafka::Error::Unreachable { .. } => Some(
             "start Kafka there, or name the right brokers with -b HOST:PORT (streamgauge doctor looks closer)"

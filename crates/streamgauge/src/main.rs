@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod exit;
 mod output;
+mod service;
 mod settings;
 
 use std::io::IsTerminal;
@@ -38,11 +39,14 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
     let loaded = settings::load(Sources::of_process(cli.global.config.as_deref(), cli.settings()))?;
     start_logging(&loaded.settings.log)?;
     let output = cli.global.output;
-    let context = Context { settings: loaded.settings.clone(), output };
+    let context = Context { settings: loaded.settings.clone(), output, quiet: cli.global.quiet };
     match &cli.command {
+        Command::Produce(args) => commands::produce::run(args, &context),
+        Command::Analyze(args) => commands::analyze::run(args, &context),
         Command::Topics(args) => commands::topics::run(args, &context),
         Command::Groups(args) => commands::groups::run(args, &context),
         Command::Dlq(args) => commands::dlq::run(args, &context),
+        Command::Doctor(_) => commands::doctor::run(&loaded, &context),
         Command::Config(args) => commands::config::run(args, &loaded, output),
         Command::Completions(args) => commands::completions::run(args),
     }

@@ -23,10 +23,13 @@ mod validate;
 mod tests;
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kafka::KafkaSettings;
+use kafka::{CommitMode, KafkaSettings};
+use producers::events::Rate;
+use producers::sensors::{Cadence, KeyFormat};
 use runtime::LogFormat;
 
 pub(crate) use duration::{NotADuration, parse as parse_duration};
@@ -86,16 +89,22 @@ pub(crate) struct TopicShape {
 /// The producers' settings.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ProduceSettings {
-    /// At least 1.
-    pub(crate) num_sensors: u32,
-    /// Every sensor reports once per interval; zero is as fast as possible.
-    pub(crate) interval: Duration,
-    /// Readings a second over all sensors instead of the interval, if set; positive.
-    pub(crate) rate: Option<f64>,
     /// The seed of all randomness.
     pub(crate) seed: u64,
+    /// At least 1.
+    pub(crate) num_sensors: usize,
+    /// Every sensor reports once per interval, zero being as fast as possible; `None` if the rate decides.
+    pub(crate) interval: Option<Duration>,
+    /// Readings a second over all sensors, positive; `None` if the interval decides.
+    pub(crate) rate: Option<f64>,
+    /// Whether all sensors report equally often.
+    pub(crate) cadence: Cadence,
     /// How a sensor's id is made of its number.
-    pub(crate) key_format: String,
+    pub(crate) key_format: KeyFormat,
+    /// Orders, users and devices that live at the same time, at least 1.
+    pub(crate) event_entities: usize,
+    /// Events a second.
+    pub(crate) event_rate: Rate,
 }
 
 /// The analytics consumer's settings.
@@ -106,22 +115,13 @@ pub(crate) struct AnalyzeSettings {
     /// In degrees Celsius.
     pub(crate) high_temperature: f64,
     /// When offsets are committed.
-    pub(crate) commit: Commit,
-    /// At least 1.
-    pub(crate) max_poll_records: usize,
+    pub(crate) commit: CommitMode,
+    /// Records that a poll hands out at most.
+    pub(crate) max_poll_records: NonZeroUsize,
     /// Worker threads; `None` means one per processor.
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<NonZeroUsize>,
     /// How long no progress is tolerated.
     pub(crate) stall_timeout: Duration,
-}
-
-/// When offsets are committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Commit {
-    /// What has been processed, this often.
-    Interval(Duration),
-    /// After each batch.
-    EachBatch,
 }
 
 /// What is logged.

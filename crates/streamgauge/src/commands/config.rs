@@ -55,7 +55,8 @@ pub(crate) fn run(args: &ConfigArgs, loaded: &Loaded, format: OutputFormat) -> a
     Ok(Ending::Done)
 }
 
-fn read_from(loaded: &Loaded) -> String {
+/// Which file was read, in words.
+pub(crate) fn read_from(loaded: &Loaded) -> String {
     match &loaded.file {
         Some(file) => format!("read {}", file.display()),
         None => "no settings file was found, so the built-in defaults apply".to_owned(),

@@ -4,8 +4,9 @@
 //! `create`: `{"topic", "result": "created"|"exists", "differences": [text…]}`;
 //! `list`: `{"topic", "partitions", "replication_factor", "under_replicated", "without_leader"}`, the last two as
 //! counts of partitions;
-//! `describe`: `{"topic", "replication_factor", "retention_ms", "cleanup_policy", "records", "config": {own settings},
-//! "partitions": [{"partition", "leader", "replicas", "in_sync", "first_offset", "next_offset", "records"}]}`;
+//! `describe`: `{"topic", "replication_factor", "retention_ms", "cleanup_policy", "records", "bytes", "config": {own
+//! settings}, "partitions": [{"partition", "leader", "replicas", "in_sync", "first_offset", "next_offset", "records",
+//! "bytes"}]}`, bytes being those of the leader's copy, `null` where they are not known;
 //! `delete`: `{"topic", "result": "deleted"}`.
 
 mod create;

@@ -72,15 +72,12 @@ impl Reader<'_> {
                 format!("{section}.{}", key.get_ref())
             };
             let origin = self.origin_at(key.span().start);
-            match value.get_ref() {
-                DeValue::Table(table) => {
-                    self.check_section(&path, &origin)?;
-                    self.walk(&path, table, layer)?;
-                }
-                _ => {
-                    let value = self.check_value(&path, value, &origin)?;
-                    layer.set(path, value, origin);
-                }
+            if let DeValue::Table(table) = value.get_ref() {
+                self.check_section(&path, &origin)?;
+                self.walk(&path, table, layer)?;
+            } else {
+                let value = self.check_value(&path, value, &origin)?;
+                layer.set(path, value, origin);
             }
         }
         Ok(())
@@ -128,8 +125,8 @@ impl Reader<'_> {
     }
 
     fn origin_at(&self, offset: usize) -> Origin {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        (self.origin)(1 + before.iter().filter(|byte| **byte == b'\n').count())
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        (self.origin)(1 + before.matches('\n').count())
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// The sections whose keys are librdkafka's, the narrower ones first.
 pub(crate) const KAFKA_SECTIONS: [&str; 3] = ["kafka.producer", "kafka.consumer", "kafka"];
 
-/// Where a value came from.
+/// Where a value came from. The later ones win over the earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The embedded default file.
@@ -28,6 +28,18 @@ pub(crate) enum Origin {
     Environment(String),
     /// A flag as it is spelled, with the key for `-X`.
     Flag(String),
+}
+
+impl Origin {
+    /// How near to the user the origin is: what is nearer wins.
+    pub(super) fn nearness(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::File { .. } => 1,
+            Self::Environment(_) => 2,
+            Self::Flag(_) => 3,
+        }
+    }
 }
 
 impl fmt::Display for Origin {

@@ -39,11 +39,20 @@ pub(super) struct RawTopic {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProduce {
+    pub(super) seed: i64,
     pub(super) num_sensors: i64,
     pub(super) interval: String,
     pub(super) rate: f64,
-    pub(super) seed: i64,
+    pub(super) cadence: String,
     pub(super) key_format: String,
+    pub(super) events: RawEvents,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEvents {
+    pub(super) entities: i64,
+    pub(super) rate: String,
 }
 
 #[derive(Debug, Deserialize)]

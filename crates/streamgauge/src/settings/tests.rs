@@ -45,8 +45,8 @@ fn the_default_file_gives_every_setting_and_is_valid() {
     assert_eq!(settings.kafka.consumer["auto.offset.reset"], "earliest");
     assert_eq!(settings.kafka.consumer["session.timeout.ms"], "10000");
     assert_eq!(settings.analyze.group, "analytics-group");
-    assert_eq!(settings.analyze.commit, Commit::Interval(Duration::from_secs(5)));
-    assert_eq!((settings.analyze.max_poll_records, settings.analyze.workers), (500, None));
+    assert_eq!(settings.analyze.commit, CommitMode::Interval(Duration::from_secs(5)));
+    assert_eq!((settings.analyze.max_poll_records.get(), settings.analyze.workers), (500, None));
     assert_eq!(
         settings.topics.sensor_data,
         TopicShape { partitions: 3, retention: Duration::from_hours(7 * 24) }
@@ -68,12 +68,29 @@ fn flag_over_environment_over_file_over_default() {
     let variables = [("STREAMGAUGE__PRODUCE__NUM_SENSORS", "30"), ("STREAMGAUGE__PRODUCE__INTERVAL", "3s")];
     let loaded = loaded(file, &variables, &[("produce.num_sensors", "40")]);
     let produce = &loaded.settings.produce;
-    assert_eq!((produce.num_sensors, produce.interval.as_secs(), produce.seed), (40, 3, 7));
-    assert_eq!(produce.key_format, "SENSOR_{:03}");
+    assert_eq!((produce.num_sensors, produce.interval, produce.seed), (40, Some(Duration::from_secs(3)), 7));
+    assert_eq!(produce.key_format.key(7), "SENSOR_007");
     let origins: Vec<String> = ["num_sensors", "interval", "seed", "key_format"]
         .map(|key| loaded.entries.get(&format!("produce.{key}")).expect("set").origin.to_string())
         .to_vec();
     assert_eq!(origins, ["--flag", "STREAMGAUGE__PRODUCE__INTERVAL", "streamgauge.toml:4", "default"]);
+}
+
+#[test]
+fn of_interval_and_rate_the_nearer_one_counts() {
+    let second = Some(Duration::from_secs(1));
+    for (file, flag, expected) in [
+        ("", None, (second, None)),
+        ("[produce]\nrate = 50\n", None, (None, Some(50.0))),
+        ("[produce]\nrate = 50\ninterval = '1s'\n", None, (second, Some(50.0))),
+        ("[produce]\nrate = 50\n", Some(("produce.interval", "1s")), (second, None)),
+        ("[produce]\ninterval = '3s'\n", Some(("produce.rate", "7")), (None, Some(7.0))),
+        ("[produce]\nrate = 50\n", Some(("produce.rate", "0")), (second, None)),
+    ] {
+        let flags: Vec<_> = flag.into_iter().collect();
+        let produce = loaded(file, &[], &flags).settings.produce;
+        assert_eq!((produce.interval, produce.rate), expected, "{file:?} {flags:?}");
+    }
 }
 
 #[test]
@@ -120,12 +137,17 @@ fn mistakes_are_named_with_their_place_and_a_suggestion() {
         ("[produce]\nseed = [1]\n", "streamgauge.toml:2: produce.seed must be a whole number, not array"),
         (
             "[produce]\nnum_sensors = 0\n",
-            "streamgauge.toml:2: produce.num_sensors = 0: it must be a whole number from 1 to 10000000",
+            "streamgauge.toml:2: produce.num_sensors = 0: it must be a whole number from 1 to 1000000",
         ),
         (
             "[analyze]\ncommit = 'each_batch'\n",
             "streamgauge.toml:2: analyze.commit = \"each_batch\": it must be one of interval, each-batch; did you mean \"each-batch\"?",
         ),
+        (
+            "[produce]\nkey_format = 'SENSOR'\n",
+            "streamgauge.toml:2: produce.key_format = \"SENSOR\": key format \"SENSOR\": ",
+        ),
+        ("[produce.events]\nrate = 'fast'\n", "produce.events.rate = \"fast\": \"fast\" is not a rate"),
         (
             "[log]\nlevel = 'warning'\n",
             "streamgauge.toml:2: log.level = \"warning\": it must be one of error, warn, info, debug, trace, off",

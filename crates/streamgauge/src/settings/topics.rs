@@ -1,6 +1,6 @@
 //! The topic catalogue as these settings want it.
 
-use model::topics::{ALERTS, ANALYTICS, EVENTS, SENSOR_DATA};
+use model::topics::{ALERTS, ANALYTICS, EVENTS};
 use model::{TopicSpec, catalogue, is_dead_letter_topic};
 
 use super::{TopicSettings, TopicShape};
@@ -43,7 +43,7 @@ impl TopicSettings {
             ALERTS => self.alerts,
             ANALYTICS => self.analytics,
             name if is_dead_letter_topic(name) => self.dead_letters,
-            // SENSOR_DATA, and what is in no catalogue.
+            // Readings, and what is in no catalogue.
             _ => self.sensor_data,
         }
     }
@@ -52,6 +52,8 @@ impl TopicSettings {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use model::topics::SENSOR_DATA;
 
     use super::*;
 

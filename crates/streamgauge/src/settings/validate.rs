@@ -1,27 +1,30 @@
 //! From values to validated types: ranges, units and choices, each checked once, each refusal with its place.
 
+use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
-use kafka::KafkaSettings;
+use kafka::{CommitMode, KafkaSettings};
+use producers::events::MAX_ENTITIES;
+use producers::sensors::{Cadence, MAX_SENSORS};
 
 use super::duration;
 use super::error::SettingsError;
 use super::layer::{Layer, Origin, Value, kafka_property};
 use super::nearest::nearest;
 use super::raw::{Raw, RawAnalyze, RawLog, RawProduce, RawTopic, RawTopics};
-use super::{AnalyzeSettings, Commit, LogSettings, ProduceSettings, Settings, TopicSettings, TopicShape};
+use super::{AnalyzeSettings, LogSettings, ProduceSettings, Settings, TopicSettings, TopicShape};
 
-/// More sensors than this do not fit a machine's memory.
-const MAX_SENSORS: i64 = 10_000_000;
 /// Kafka's own limit lies in the thousands; this catches a slip.
 const MAX_PARTITIONS: i64 = 100_000;
 /// A batch is held in memory.
-const MAX_POLL_RECORDS: i64 = 1_000_000;
+const MAX_POLL_RECORDS: usize = 1_000_000;
+/// More threads than any machine has processors.
+const MAX_WORKERS: usize = 1_024;
 /// Levels of the log. Anything else would be taken for a module's name and silence everything outside it.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
-/// More threads than any machine has processors.
-const MAX_WORKERS: i64 = 1_024;
 
 /// Validates the whole.
 pub(super) fn validate(entries: &Layer) -> Result<Settings, SettingsError> {
@@ -31,7 +34,7 @@ pub(super) fn validate(entries: &Layer) -> Result<Settings, SettingsError> {
     Ok(Settings {
         kafka: kafka_settings(entries)?,
         topics: check.topics(&raw.topics)?,
-        produce: check.produce(raw.produce)?,
+        produce: check.produce(&raw.produce)?,
         analyze: check.analyze(raw.analyze)?,
         log: check.log(raw.log)?,
         metrics_listen: Some(raw.metrics.listen).filter(|listen| !listen.is_empty()),
@@ -128,17 +131,26 @@ impl Check<'_> {
         }
     }
 
-    fn produce(&self, raw: RawProduce) -> Result<ProduceSettings, SettingsError> {
-        let rate = raw.rate;
-        if rate < 0.0 {
+    fn produce(&self, raw: &RawProduce) -> Result<ProduceSettings, SettingsError> {
+        if raw.rate < 0.0 {
             return Err(self.refusal("produce.rate", "it must be 0 (the interval decides) or positive"));
         }
+        let interval = self.duration("produce.interval", &raw.interval)?;
+        let (interval_counts, rate_counts) = self.nearest_of("produce.interval", "produce.rate");
+        let rate = Some(raw.rate).filter(|rate| *rate > 0.0 && rate_counts);
         Ok(ProduceSettings {
-            num_sensors: self.whole("produce.num_sensors", raw.num_sensors, 1..=MAX_SENSORS)? as u32,
-            interval: self.duration("produce.interval", &raw.interval)?,
-            rate: (rate > 0.0).then_some(rate),
             seed: self.whole("produce.seed", raw.seed, 0..=i64::MAX)? as u64,
-            key_format: raw.key_format,
+            num_sensors: self.count("produce.num_sensors", raw.num_sensors, MAX_SENSORS)?.get(),
+            interval: Some(interval).filter(|_| rate.is_none() || interval_counts),
+            rate,
+            cadence: self.choice(
+                "produce.cadence",
+                &raw.cadence,
+                &[("same", Cadence::Same), ("mixed", Cadence::Mixed)],
+            )?,
+            key_format: self.parsed("produce.key_format", &raw.key_format)?,
+            event_entities: self.count("produce.events.entities", raw.events.entities, MAX_ENTITIES)?.get(),
+            event_rate: self.parsed("produce.events.rate", &raw.events.rate)?,
         })
     }
 
@@ -150,19 +162,21 @@ impl Check<'_> {
         let commit = self.choice(
             "analyze.commit",
             &raw.commit,
-            &[("interval", Commit::Interval(interval)), ("each-batch", Commit::EachBatch)],
+            &[("interval", CommitMode::Interval(interval)), ("each-batch", CommitMode::EachBatch)],
         )?;
-        let workers = self.whole("analyze.workers", raw.workers, 0..=MAX_WORKERS)?;
         Ok(AnalyzeSettings {
             group: raw.group,
             high_temperature: raw.high_temperature,
             commit,
-            max_poll_records: self.whole(
+            max_poll_records: self.count(
                 "analyze.max_poll_records",
                 raw.max_poll_records,
-                1..=MAX_POLL_RECORDS,
-            )? as usize,
-            workers: (workers > 0).then_some(workers as usize),
+                MAX_POLL_RECORDS,
+            )?,
+            workers: match raw.workers {
+                0 => None,
+                workers => Some(self.count("analyze.workers", workers, MAX_WORKERS)?),
+            },
             stall_timeout: self.some_time("analyze.stall_timeout", &raw.stall_timeout)?,
         })
     }
@@ -183,6 +197,24 @@ impl Check<'_> {
         }
         let (low, high) = range.into_inner();
         Err(self.refusal(path, format!("it must be a whole number from {low} to {high}")))
+    }
+
+    /// A whole number from 1.
+    fn count(&self, path: &str, value: i64, most: usize) -> Result<NonZeroUsize, SettingsError> {
+        let value = self.whole(path, value, 1..=most as i64)?;
+        Ok(NonZeroUsize::new(value as usize).unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// Which of two settings that decide the same thing count: the one set nearer to the user, or both.
+    fn nearest_of(&self, one: &str, other: &str) -> (bool, bool) {
+        let nearness = |path| self.entries.get(path).map_or(0, |entry| entry.origin.nearness());
+        let (one, other) = (nearness(one), nearness(other));
+        (one >= other, other >= one)
+    }
+
+    /// A value of a library's own type.
+    fn parsed<T: FromStr<Err: Display>>(&self, path: &str, text: &str) -> Result<T, SettingsError> {
+        text.parse().map_err(|error: T::Err| self.refusal(path, error.to_string()))
     }
 
     fn duration(&self, path: &str, text: &str) -> Result<Duration, SettingsError> {

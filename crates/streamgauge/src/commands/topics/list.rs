@@ -18,7 +18,7 @@ const INTERNAL_PREFIX: &str = "__";
   streamgauge topics list
   streamgauge topics list -o json | jq -r '.[] | select(.under_replicated > 0) | .topic'")]
 pub(super) struct ListArgs {
-    /// Include Kafka's own topics, such as __consumer_offsets
+    /// Include Kafka's own topics, whose names begin with two underscores
     #[arg(long)]
     internal: bool,
 }

@@ -1,0 +1,45 @@
+//! `streamgauge produce`: writes sensor readings, events or recorded data to topics.
+//!
+//! Every kind ends with a summary on standard output; with `-o json` it is one object on one line, the fields of
+//! [`producers::Summary`].
+
+mod events;
+mod report;
+mod sensors;
+
+use clap::{Args, Subcommand};
+
+use crate::commands::Context;
+use crate::exit::Ending;
+use crate::settings::Layer;
+
+/// Produce sensor readings, application events or recorded series.
+#[derive(Debug, Args)]
+pub(crate) struct ProduceArgs {
+    #[command(subcommand)]
+    command: ProduceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ProduceCommand {
+    Sensors(sensors::SensorsArgs),
+    Events(events::EventsArgs),
+}
+
+impl ProduceArgs {
+    /// The settings that these flags set.
+    pub(crate) fn settings(&self, layer: &mut Layer) {
+        match &self.command {
+            ProduceCommand::Sensors(args) => args.settings(layer),
+            ProduceCommand::Events(args) => args.settings(layer),
+        }
+    }
+}
+
+/// Produces until the work is done or a signal ends it.
+pub(crate) fn run(args: &ProduceArgs, context: &Context) -> anyhow::Result<Ending> {
+    match &args.command {
+        ProduceCommand::Sensors(args) => sensors::run(args, context),
+        ProduceCommand::Events(args) => events::run(args, context),
+    }
+}

@@ -1,0 +1,45 @@
+//! What a command that runs on stands on: signals, metrics, readiness, and the endpoint that shows them.
+
+use anyhow::Context as _;
+use monitor::{Endpoint, MetricsServer, serve_metrics};
+use runtime::{Metrics, Shutdown, Status};
+
+use crate::settings::Settings;
+
+/// The surroundings of one long-running command.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Requested by SIGINT and SIGTERM, by a failed task, or by the command itself.
+    pub(crate) shutdown: Shutdown,
+    /// Shown by the endpoint.
+    pub(crate) metrics: Metrics,
+    /// Shown by the endpoint.
+    pub(crate) status: Status,
+    server: Option<MetricsServer>,
+}
+
+impl Service {
+    /// Takes over the signals and opens the endpoint, if the settings ask for one.
+    pub(crate) fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let shutdown = Shutdown::on_signals().context("cannot handle signals")?;
+        let (metrics, status) = (Metrics::new(), Status::new());
+        let server = settings.metrics_listen.as_deref().map(|listen| {
+            let endpoint = Endpoint {
+                metrics: metrics.clone(),
+                status: status.clone(),
+                shutdown: shutdown.clone(),
+                version: env!("CARGO_PKG_VERSION"),
+            };
+            let hint = || "choose another address with --metrics-listen (metrics.listen)";
+            serve_metrics(listen, endpoint).with_context(hint)
+        });
+        Ok(Self { shutdown, metrics, status, server: server.transpose()? })
+    }
+
+    /// Closes the endpoint, after the work has ended: until then a draining process can be watched.
+    pub(crate) fn stop(self) {
+        if let Some(server) = self.server {
+            server.stop();
+        }
+    }
+}
