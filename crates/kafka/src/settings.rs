@@ -274,6 +274,8 @@ mod tests {
             check(&[("bootstrap.server", "x")], &[], &[]),
             "unknown Kafka property \"bootstrap.server\"; did you mean \"bootstrap.servers\"?"
         );
+        let message = check(&[("linger.m", "5")], &[], &[]);
+        assert!(message.ends_with("did you mean \"linger.ms\"?"), "{message}");
         assert_eq!(check(&[], &[("qqqqqqqqqqqqqq", "x")], &[]), "unknown Kafka property \"qqqqqqqqqqqqqq\"");
     }
 

@@ -42,6 +42,8 @@ struct Trouble {
     transport: Option<String>,
     /// All brokers are down.
     all_down: bool,
+    /// A broker has answered at least once: only then is one missed.
+    was_up: bool,
     /// Credentials or certificates were refused.
     authentication: Option<String>,
 }
@@ -90,7 +92,7 @@ impl Shared {
         if trouble.all_down {
             info!("brokers are back");
         }
-        *trouble = Trouble::default();
+        *trouble = Trouble { was_up: true, ..Trouble::default() };
         self.troubled.store(false, Ordering::Relaxed);
     }
 
@@ -292,7 +294,9 @@ unsafe extern "C" fn on_error(
             let mut trouble = lock(&shared.trouble);
             if !trouble.all_down {
                 trouble.all_down = true;
-                warn!(detail = trouble.transport.as_deref().unwrap_or(&text), "brokers are away");
+                if trouble.was_up {
+                    warn!(detail = trouble.transport.as_deref().unwrap_or(&text), "brokers are away");
+                }
             }
         }
         c if c == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__AUTHENTICATION as c_int

@@ -94,8 +94,16 @@ pub(crate) fn known_properties() -> &'static BTreeSet<String> {
             rd::rd_kafka_conf_dump_free(dump, count);
             rd::rd_kafka_topic_conf_destroy(topic_conf);
         }
-        // Unset properties are not in the dump; these are the ones that people set most.
+        // Unset properties and second names are not in the dump; these are the ones that people set most.
         for name in [
+            "acks",
+            "batch.size",
+            "compression.type",
+            "delivery.timeout.ms",
+            "linger.ms",
+            "max.in.flight",
+            "retries",
+            "sasl.mechanisms",
             "bootstrap.servers",
             "sasl.username",
             "sasl.password",
