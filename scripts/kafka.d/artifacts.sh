@@ -87,15 +87,24 @@ class_archive() {
 
 # archive_classes 4.1: has a broker of this version note, as it ends, the classes it loaded. Saves a third of every start.
 archive_classes() {
-    local archive
+    local archive archive_lock code=0
     archive=$(class_archive "$1")
     [[ ! -e $archive ]] || return 0
-    note "preparing Apache Kafka $(full_version "$1") to start quickly on this Java (once, about 10 s)"
-    # The trial run below must neither use an archive nor try to make one.
-    : >"$archive"
-    if ! trial_run "$1" "$archive" >/dev/null 2>&1 || ! mv -f "$archive.partial" "$archive" 2>/dev/null; then
-        note "that did not work: brokers will take longer to start (remove $archive to have it tried again)"
+    # One trial run at a time, of whatever version: two would want the same port.
+    exec {archive_lock}>"$(cache_dir)/archive.lock"
+    flock "$archive_lock"
+    if [[ ! -e $archive ]]; then
+        note "preparing Apache Kafka $(full_version "$1") to start quickly on this Java (once, about 10 s)"
+        # The trial run must neither use an archive nor try to make one.
+        : >"$archive"
+        trial_run "$1" "$archive" >/dev/null 2>&1 || code=$?
+        # Interrupted by the user, who means all of it.
+        ((code <= 128)) || exit "$code"
+        if ((code != 0)) || ! mv -f "$archive.partial" "$archive" 2>/dev/null; then
+            note "that did not work: brokers will take longer to start (remove $archive to have it tried again)"
+        fi
     fi
+    exec {archive_lock}>&-
 }
 
 # trial_run VERSION ARCHIVE: a cluster of one broker in a temporary directory, and a topic; makes ARCHIVE.partial.
