@@ -18,6 +18,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use consumers::analyze;
+use monitor::ServeError;
 use producers::ErrorKind;
 use runtime::{Shutdown, StopReason};
 
@@ -99,7 +100,10 @@ fn describe(error: &anyhow::Error) -> String {
             let _ = write!(text, "{colon}{part}");
         }
     }
-    let advice = error.chain().find_map(|cause| advice(kafka_error(cause)?));
+    let advice = error.chain().find_map(|cause| match cause.downcast_ref::<ServeError>() {
+        Some(_) => Some("choose another address with --metrics-listen (metrics.listen)".to_owned()),
+        None => advice(kafka_error(cause)?),
+    });
     if let Some(advice) = advice {
         let _ = write!(text, "; {advice}");
     }
@@ -119,6 +123,9 @@ fn cause_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         || cause.is::<runtime::TelemetryError>()
     {
         return Some(CONFIG);
+    }
+    if let Some(ServeError::Listen { source, .. }) = cause.downcast_ref() {
+        return Some(if source.kind() == io::ErrorKind::InvalidInput { CONFIG } else { IO });
     }
     if let Some(error) = kafka_error(cause) {
         return Some(kafka_code(error));

@@ -30,8 +30,7 @@ impl Service {
                 shutdown: shutdown.clone(),
                 version: env!("CARGO_PKG_VERSION"),
             };
-            let hint = || "choose another address with --metrics-listen (metrics.listen)";
-            serve_metrics(listen, endpoint).with_context(hint)
+            serve_metrics(listen, endpoint)
         });
         Ok(Self { shutdown, metrics, status, server: server.transpose()? })
     }

@@ -4,6 +4,7 @@
 //! [`producers::Summary`].
 
 mod events;
+mod replay;
 mod report;
 mod sensors;
 
@@ -24,6 +25,7 @@ pub(crate) struct ProduceArgs {
 enum ProduceCommand {
     Sensors(sensors::SensorsArgs),
     Events(events::EventsArgs),
+    Replay(replay::ReplayArgs),
 }
 
 impl ProduceArgs {
@@ -32,6 +34,7 @@ impl ProduceArgs {
         match &self.command {
             ProduceCommand::Sensors(args) => args.settings(layer),
             ProduceCommand::Events(args) => args.settings(layer),
+            ProduceCommand::Replay(_) => {}
         }
     }
 }
@@ -41,5 +44,6 @@ pub(crate) fn run(args: &ProduceArgs, context: &Context) -> anyhow::Result<Endin
     match &args.command {
         ProduceCommand::Sensors(args) => sensors::run(args, context),
         ProduceCommand::Events(args) => events::run(args, context),
+        ProduceCommand::Replay(args) => replay::run(args, context),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use model::EventTime;
-use producers::events::{self, EventsOptions, StreamOptions};
+use producers::events::{self, EventsOptions, MAX_ENTITIES, StreamOptions};
 
 use super::report::produce;
 use crate::cli;
@@ -27,8 +27,8 @@ pub(super) struct EventsArgs {
     #[arg(long, value_name = "N|max")]
     rate: Option<String>,
     /// Orders, users and devices that live at the same time [default: 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    entities: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=MAX_ENTITIES as i64))]
+    entities: Option<i64>,
     /// End after so many events
     #[arg(long, value_name = "N")]
     count: Option<u64>,
@@ -49,11 +49,7 @@ pub(super) struct EventsArgs {
 impl EventsArgs {
     pub(super) fn settings(&self, layer: &mut Layer) {
         layer.flag("produce.events.rate", "--rate", self.rate.clone().map(Value::Text));
-        layer.flag(
-            "produce.events.entities",
-            "--entities",
-            self.entities.map(|n| Value::Whole(i64::from(n))),
-        );
+        layer.flag("produce.events.entities", "--entities", self.entities.map(Value::Whole));
         layer.flag("produce.seed", "--seed", self.seed.map(Value::Whole));
     }
 }

@@ -28,7 +28,8 @@ pub(super) fn produce(
     let outcome = run(target, progress, &service);
     let summary = match &outcome {
         Ok(summary) => Some(summary),
-        Err(error) => error.summary(),
+        // Where nothing was sent there is nothing to sum up.
+        Err(error) => error.summary().filter(|summary| summary.accepted > 0),
     };
     let printed = summary.map_or(Ok(()), |summary| print(summary, context.output));
     let ending = Ending::of(&service.shutdown);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use model::EventTime;
 use producers::Speed;
-use producers::sensors::{self, FaultPlan, SensorsOptions, SimulatorOptions, TimingFlags};
+use producers::sensors::{self, FaultPlan, MAX_SENSORS, SensorsOptions, SimulatorOptions, TimingFlags};
 
 use super::report::produce;
 use crate::cli;
@@ -27,8 +27,8 @@ Examples:
   streamgauge produce sensors --start-time 2024-01-01T00:00:00 --interval 60 --speed max --count 500000")]
 pub(super) struct SensorsArgs {
     /// How many sensors [default: 10]
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    num_sensors: Option<u32>,
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=MAX_SENSORS as i64))]
+    num_sensors: Option<i64>,
     /// Every sensor reports once in so many seconds, or as in 100ms; 0 is as fast as possible [default: 1s]
     #[arg(short = 'i', long, value_name = "DURATION", value_parser = cli::duration_text)]
     interval: Option<String>,
@@ -67,11 +67,7 @@ pub(super) struct SensorsArgs {
 impl SensorsArgs {
     pub(super) fn settings(&self, layer: &mut Layer) {
         let text = |text: &Option<String>| text.clone().map(Value::Text);
-        layer.flag(
-            "produce.num_sensors",
-            "--num-sensors",
-            self.num_sensors.map(|n| Value::Whole(i64::from(n))),
-        );
+        layer.flag("produce.num_sensors", "--num-sensors", self.num_sensors.map(Value::Whole));
         layer.flag("produce.interval", "--interval", text(&self.interval));
         layer.flag("produce.rate", "--rate", self.rate.map(Value::Number));
         layer.flag("produce.seed", "--seed", self.seed.map(Value::Whole));
