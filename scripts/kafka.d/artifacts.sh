@@ -90,8 +90,8 @@ archive_classes() {
     local archive archive_lock code=0
     archive=$(class_archive "$1")
     [[ ! -e $archive ]] || return 0
-    # One trial run at a time, of whatever version: two would want the same port.
-    exec {archive_lock}>"$(cache_dir)/archive.lock"
+    # Who else starts this version for the first time waits, and then has the archive too.
+    exec {archive_lock}>"$archive.lock"
     flock "$archive_lock"
     if [[ ! -e $archive ]]; then
         note "preparing Apache Kafka $(full_version "$1") to start quickly on this Java (once, about 10 s)"
@@ -100,8 +100,11 @@ archive_classes() {
         trial_run "$1" "$archive" >/dev/null 2>&1 || code=$?
         # Interrupted by the user, who means all of it.
         ((code <= 128)) || exit "$code"
-        if ((code != 0)) || ! mv -f "$archive.partial" "$archive" 2>/dev/null; then
-            note "that did not work: brokers will take longer to start (remove $archive to have it tried again)"
+        if ((code != 0)); then
+            rm -f "$archive"
+            note "that did not work, and is tried again at the next start"
+        elif ! mv -f "$archive.partial" "$archive" 2>/dev/null; then
+            note "this Java keeps no such archive: brokers will take longer to start"
         fi
     fi
     exec {archive_lock}>&-
@@ -113,7 +116,8 @@ trial_run() (
     dir=$(mktemp -d)
     trap '"$here/kafka" destroy --dir "$dir/cluster"; rm -rf "$dir"' EXIT
     trap 'rm -f "$archive"; exit 130' INT TERM
-    free=39092
+    # At random, since others may look for a free port on this machine at this moment.
+    free=$((40000 + RANDOM % 200 * PORT_SPAN))
     while port_is_taken "$free"; do
         free=$((free + PORT_SPAN))
     done
