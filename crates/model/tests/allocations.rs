@@ -1,21 +1,28 @@
 //! Decoding and encoding allocate nothing once the scratch and the buffer have grown. In a binary of its own, because
-//! it counts every allocation of the process; the one test in it keeps other threads away.
+//! it replaces the allocator of the process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 
 use model::{Scratch, decode, encode};
 
-/// Counts allocations on their way to the system's allocator.
+/// Counts each thread's allocations on their way to the system's allocator.
 struct Counting;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    /// Of this thread only: the test harness allocates on its own threads whenever it likes.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
+}
 
 #[expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts and forwards")]
 // SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -26,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -51,7 +58,7 @@ fn the_steady_state_allocates_nothing() {
             out.clear();
             encode(&reading, &mut out);
         }
-        ALLOCATIONS.load(Ordering::Relaxed)
+        ALLOCATIONS.get()
     };
     let warm = round();
     for _ in 0..100 {
