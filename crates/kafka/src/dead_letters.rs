@@ -60,10 +60,8 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(crate) fn new(mut settings: KafkaSettings) -> Self {
-        // A record may be rejected for its size: the dead-letter topic takes it, so the client must not refuse it.
-        settings.set_for_all("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
-        Self { settings, producer: None, topics: HashMap::new() }
+    pub(crate) fn new(settings: KafkaSettings) -> Self {
+        Self { settings: for_any_size(settings), producer: None, topics: HashMap::new() }
     }
 
     /// Takes a copy of a record. It is acknowledged when [`DeadLetters::settle`] says so.
@@ -137,6 +135,12 @@ impl DeadLetters {
         let detail = producer.last_failure().map(|code| code.to_string()).unwrap_or_default();
         Err(Error::DeadLetter { topic, count: failed, detail })
     }
+}
+
+/// A record may be rejected for its size. The topics take it, so the client must not refuse it, on either way.
+fn for_any_size(mut settings: KafkaSettings) -> KafkaSettings {
+    settings.set_for_all("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
+    settings
 }
 
 /// A dead letter as it was read back.
@@ -225,7 +229,7 @@ pub fn replay(
     shutdown: &Shutdown,
 ) -> Result<Replayed, Error> {
     let mut reader = TopicReader::open(settings, REPLAY_GROUP, topic, from)?;
-    let producer = Producer::start(settings, ProducerOptions::default())?;
+    let producer = Producer::start(&for_any_size(settings.clone()), ProducerOptions::default())?;
     let mut origins = HashMap::new();
     let mut done = Replayed::default();
     while let Some(batch) = reader.next_batch()? {
