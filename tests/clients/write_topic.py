@@ -20,7 +20,7 @@ def kafka_python(bootstrap, topic, lines):
     from kafka import KafkaProducer
 
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", retries=3, max_request_size=MAX_BYTES, buffer_memory=8 * MAX_BYTES
+        bootstrap_servers=bootstrap, acks="all", retries=3, max_request_size=MAX_BYTES
     )
     futures = [
         producer.send(

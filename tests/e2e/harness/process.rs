@@ -1,0 +1,224 @@
+//! Child processes: started, watched line by line, signalled, killed, and never left behind.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+use testing::wait_for;
+
+use super::PATIENCE;
+
+/// How a process ended and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    /// The exit code; a process killed by a signal has none, and that fails the test.
+    pub(crate) fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("it did not exit by itself: {self:?}"))
+    }
+
+    /// The same, after checking that it ended with this exit code.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "stdout: {}\nstderr: {}", tail(&self.stdout), self.stderr);
+        self
+    }
+
+    /// The same, after checking that it succeeded.
+    #[track_caller]
+    pub(crate) fn expect_success(self) -> Self {
+        self.expect_code(0)
+    }
+
+    /// Standard output as one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON document ({error}): {}", tail(&self.stdout)))
+    }
+
+    /// The last line of standard output as JSON: the summary of what runs on.
+    #[track_caller]
+    pub(crate) fn summary(&self) -> Value {
+        let last = self.stdout.lines().last().unwrap_or_else(|| panic!("no output: {self:?}"));
+        serde_json::from_str(last).unwrap_or_else(|error| panic!("no summary ({error}): {last}"))
+    }
+
+    /// Checks that the process ended with this code after exactly one error message, and returns the message.
+    #[track_caller]
+    pub(crate) fn expect_one_error(self, code: i32) -> String {
+        let outcome = self.expect_code(code);
+        let errors: Vec<&str> =
+            outcome.stderr.lines().filter(|line| line.starts_with("streamgauge: error: ")).collect();
+        let [error] = errors[..] else { panic!("not exactly one error message: {}", outcome.stderr) };
+        for mark in ["panicked", "RUST_BACKTRACE", "stack backtrace", "Os {", "Error {"] {
+            assert!(!outcome.stderr.contains(mark), "not written for people: {}", outcome.stderr);
+        }
+        error.to_owned()
+    }
+}
+
+/// The last few hundred characters.
+fn tail(text: &str) -> &str {
+    let start = text.char_indices().rev().nth(600).map_or(0, |(at, _)| at);
+    &text[start..]
+}
+
+/// A signal by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Interrupt => "-INT",
+            Self::Terminate => "-TERM",
+        }
+    }
+}
+
+/// A running process. Killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+/// What a process has written so far, and the thread that gathers it.
+struct Stream {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    fn gather(name: &str, source: Option<impl std::io::Read + Send + 'static>) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let reader = source.map(|source| {
+            let text = Arc::clone(&text);
+            let read = move || {
+                let mut lines = BufReader::new(source);
+                let mut line = Vec::new();
+                // An error is the end too: the process was killed.
+                while lines.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+                    text.lock().expect("no holder panics").push_str(&String::from_utf8_lossy(&line));
+                    line.clear();
+                }
+            };
+            thread::Builder::new().name(name.to_owned()).spawn(read).expect("a thread for a test")
+        });
+        Self { text, reader }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().expect("no holder panics").clone()
+    }
+
+    /// Everything, once the process has ended.
+    fn finish(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader of a stream does not panic");
+        }
+        self.so_far()
+    }
+}
+
+impl Running {
+    /// Starts a command; what of its output is piped is gathered.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with_input(command, None)
+    }
+
+    /// The same with something on standard input, written by a thread of its own.
+    pub(crate) fn start_with_input(command: &mut Command, input: Option<Vec<u8>>) -> Self {
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            // A child that ends without reading everything closes the pipe: no concern of the writer.
+            thread::spawn(move || drop(stdin.write_all(&input)));
+        }
+        let stdout = Stream::gather("stdout", child.stdout.take());
+        let stderr = Stream::gather("stderr", child.stderr.take());
+        Self { child, stdout, stderr }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let sent = Command::new("kill").arg(signal.flag()).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the process has gone: {}", self.stderr());
+    }
+
+    /// kill -9, and waits until it is gone.
+    pub(crate) fn kill(mut self) -> Outcome {
+        self.child.kill().expect("its process is ours to kill");
+        self.finish(PATIENCE)
+    }
+
+    /// Standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.so_far()
+    }
+
+    /// Standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("its process is ours to wait for").is_none()
+    }
+
+    /// Waits until `ask` has an answer; fails if the process ends before that.
+    #[track_caller]
+    pub(crate) fn wait_until<T>(&mut self, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
+        wait_for(what, PATIENCE, || {
+            let running = self.is_running();
+            if !running {
+                // What it said last still counts.
+                self.stdout.finish();
+                self.stderr.finish();
+            }
+            let answer = ask(self);
+            assert!(
+                running || answer.is_some(),
+                "it ended before {what}: {}\n{}",
+                tail(&self.stdout()),
+                self.stderr()
+            );
+            answer
+        })
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self, limit: Duration) -> Outcome {
+        let child = &mut self.child;
+        let status =
+            wait_for("the end of a process", limit, || child.try_wait().expect("its process is ours"));
+        Outcome { status, stdout: self.stdout.finish(), stderr: self.stderr.finish() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended, and been waited for, long ago.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn finish(command: &mut Command) -> Outcome {
+    Running::start(command).finish(PATIENCE)
+}
