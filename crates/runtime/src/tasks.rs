@@ -111,7 +111,7 @@ impl Tasks {
         let mut failures = failures.into_iter();
         let first = failures.next();
         for later in failures {
-            tracing::error!(error = %later, "another task failed");
+            log(&later);
         }
         if !in_time {
             let names = self.names.into_iter().zip(running).filter_map(|(name, runs)| runs.then_some(name));
@@ -121,6 +121,14 @@ impl Tasks {
             return Err(first);
         }
         first.map_or(Ok(()), Err)
+    }
+}
+
+/// Logs a failure that is not the one reported, often an effect of that one.
+fn log(failure: &TaskError) {
+    match failure {
+        TaskError::Failed { task, source } => tracing::warn!(task, error = %source, "another task failed"),
+        other => tracing::error!(error = %other, "another task failed"),
     }
 }
 
