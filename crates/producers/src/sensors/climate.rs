@@ -65,7 +65,9 @@ pub(super) const PLACES: [Place; 8] = [
 /// The weather of one place at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weather {
-    /// °C above or below the place's yearly mean.
+    /// °C above or below the place's yearly mean, by the season.
+    pub(super) season: f64,
+    /// °C above or below that, by the hour and the weather.
     pub(super) warmth: f64,
     /// Percentage points of relative humidity above or below what the temperature alone explains.
     pub(super) moisture: f64,
@@ -108,7 +110,8 @@ struct Site {
 /// What the calendar alone decides.
 #[derive(Debug, Clone, Copy)]
 struct Cycles {
-    warmth: f64,
+    season: f64,
+    hour: f64,
     tide: f64,
 }
 
@@ -166,7 +169,8 @@ impl Climate {
         let fraction = self.fraction;
         let between = |from: f64, to: f64| from + (to - from) * fraction;
         Weather {
-            warmth: between(site.from.warmth, site.to.warmth) + site.warmth.at(fraction),
+            season: between(site.from.season, site.to.season),
+            warmth: between(site.from.hour, site.to.hour) + site.warmth.at(fraction),
             moisture: site.moisture.at(fraction),
             pressure: site.mean_pressure + between(site.from.tide, site.to.tide) + site.pressure.at(fraction),
         }
@@ -200,8 +204,8 @@ fn cycles(place: Place, knot: i64) -> Cycles {
     let turn = |seconds: f64, period: f64| (std::f64::consts::TAU * seconds / period).cos();
     let solar = seconds + place.longitude / 360.0 * DAY_SECONDS;
     Cycles {
-        warmth: place.yearly * turn(seconds - WARMEST_OF_YEAR, YEAR_SECONDS)
-            + place.daily * turn(solar - WARMEST_OF_DAY, DAY_SECONDS),
+        season: place.yearly * turn(seconds - WARMEST_OF_YEAR, YEAR_SECONDS),
+        hour: place.daily * turn(solar - WARMEST_OF_DAY, DAY_SECONDS),
         tide: PRESSURE_TIDE * turn(solar - PRESSURE_PEAK, DAY_SECONDS / 2.0),
     }
 }
@@ -261,6 +265,7 @@ mod tests {
         let mut climate = Climate::new(1, -1.0e9);
         climate.advance(JULY);
         climate.advance(JULY + 10.0 * YEAR_SECONDS);
-        assert!(climate.weather(0).warmth.abs() < 40.0);
+        assert!(climate.weather(0).warmth.abs() < 20.0);
+        assert!((climate.weather(0).season - 7.0).abs() < 1.0, "early July is nearly the warmest");
     }
 }

@@ -1,10 +1,11 @@
 //! One simulated sensor: where it stands, its own traits, and what it measures.
 //!
-//! With *w* the warmth of the weather at its place (see the climate module), a sensor measures
+//! With *s* and *w* the warmth that season and weather bring to its place (see the climate module), a sensor measures
 //!
-//! - temperature = level + exposure · *w* + load + drift + noise,
-//! - humidity = level + moisture + drift − slope · (temperature before noise − temperature level) + noise,
-//!   from 3 to 100 %: warmer air of the same moisture is relatively drier, so the two are negatively correlated,
+//! - temperature = level + exposure · (*s* + *w*) + load + drift + noise,
+//! - humidity = level + exposure · moisture + drift − slope · (exposure · *w* + load + temperature drift) + noise, from 3
+//!   to 100 %: warmer air of the same moisture is relatively drier, so the two are negatively correlated; over the
+//!   seasons the moisture follows the warmth,
 //! - pressure = pressure of the place + bias + noise.
 //!
 //! Level, bias and strength of noise are drawn once per sensor, the drifts are slow walks of its own. Outdoors the
@@ -157,11 +158,15 @@ impl Sensor {
         let fraction = climate.fraction();
         let Surroundings { exposure, load, slope, .. } = self.surroundings;
         let warmth = exposure * weather.warmth + load * self.load(seconds) + self.warmth_drift.at(fraction);
+        let season = exposure * weather.season;
         let humidity = self.levels.humidity + exposure * weather.moisture + self.humidity_drift.at(fraction)
             - slope * warmth;
         let spread = &self.noise_levels;
         Values {
-            temperature: self.levels.temperature + warmth + gain * spread.temperature * self.noise.normal(),
+            temperature: self.levels.temperature
+                + season
+                + warmth
+                + gain * spread.temperature * self.noise.normal(),
             humidity: (humidity + gain * spread.humidity * self.noise.normal()).clamp(3.0, 100.0),
             pressure: weather.pressure + self.levels.pressure + gain * spread.pressure * self.noise.normal(),
         }

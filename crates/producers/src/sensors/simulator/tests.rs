@@ -58,10 +58,10 @@ fn the_first_records_are_as_they_always_were() {
     assert_eq!(
         lines,
         [
-            r#"{"sensor_id":"SENSOR_001","timestamp":"2024-11-07T10:15:30","temperature":29.65,"humidity":39.71,"pressure":1019.51,"location":{"latitude":52.3748,"longitude":4.8701},"status":"active"}"#,
-            r#"{"sensor_id":"SENSOR_002","timestamp":"2024-11-07T10:15:30.333333","temperature":12.05,"humidity":55.13,"pressure":949.55,"location":{"latitude":40.4181,"longitude":-3.7212},"status":"active"}"#,
-            r#"{"sensor_id":"SENSOR_003","timestamp":"2024-11-07T10:15:30.666666","temperature":23.14,"humidity":47.74,"pressure":1009.84,"location":{"latitude":52.5632,"longitude":13.3834},"status":"active"}"#,
-            r#"{"sensor_id":"SENSOR_001","timestamp":"2024-11-07T10:15:31","temperature":29.61,"humidity":39.3,"pressure":1019.56,"location":{"latitude":52.3748,"longitude":4.8701},"status":"active"}"#,
+            r#"{"sensor_id":"SENSOR_001","timestamp":"2024-11-07T10:15:30","temperature":29.65,"humidity":39.52,"pressure":1019.51,"location":{"latitude":52.3748,"longitude":4.8701},"status":"active"}"#,
+            r#"{"sensor_id":"SENSOR_002","timestamp":"2024-11-07T10:15:30.333333","temperature":12.05,"humidity":49.82,"pressure":949.55,"location":{"latitude":40.4181,"longitude":-3.7212},"status":"active"}"#,
+            r#"{"sensor_id":"SENSOR_003","timestamp":"2024-11-07T10:15:30.666666","temperature":23.14,"humidity":47.29,"pressure":1009.84,"location":{"latitude":52.5632,"longitude":13.3834},"status":"active"}"#,
+            r#"{"sensor_id":"SENSOR_001","timestamp":"2024-11-07T10:15:31","temperature":29.61,"humidity":39.11,"pressure":1019.56,"location":{"latitude":52.3748,"longitude":4.8701},"status":"active"}"#,
         ]
     );
 }
