@@ -25,6 +25,8 @@ const DAYS_TO_EPOCH: i64 = 719_468;
 const DAYS_PER_ERA: u32 = 146_097;
 /// The longest text form: date, `T`, time and six digits of fraction.
 const MAX_TEXT: usize = 26;
+/// The text form without a fraction, which is also the shortest that is read.
+const WHOLE_SECONDS_TEXT: usize = 19;
 
 /// A point in time: microseconds since the Unix epoch, UTC, in the years 0001 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,7 +80,7 @@ impl EventTime {
     /// Reads the longest text form that `text` begins with: the time and what follows it.
     #[inline]
     pub(crate) fn parse_prefix(text: &[u8]) -> Option<(Self, &[u8])> {
-        let (head, rest) = text.split_first_chunk::<19>()?;
+        let (head, rest) = text.split_first_chunk::<WHOLE_SECONDS_TEXT>()?;
         let civil = Civil::parse(head)?;
         let (micros, rest) = parse_fraction(rest)?;
         let (offset, rest) = parse_zone(rest)?;
@@ -91,40 +93,46 @@ impl EventTime {
 
     /// Appends the text form, at most 26 bytes.
     pub fn write(self, out: &mut Vec<u8>) {
-        let (text, len) = self.text();
-        out.extend_from_slice(&text[..len]);
+        // Filled in place: a copy of bytes written just before, one or two at a time, would have to wait for them.
+        let start = out.len();
+        out.extend_from_slice(&[0; MAX_TEXT]);
+        let len = self.fill(&mut out[start..]);
+        out.truncate(start + len);
     }
 
-    fn text(self) -> ([u8; MAX_TEXT], usize) {
+    /// Puts the text form into `text`, which has [`MAX_TEXT`] bytes: its length.
+    #[inline]
+    fn fill(self, text: &mut [u8]) -> usize {
         let seconds = self.0.div_euclid(MICROS_PER_SECOND);
         let micros = self.0.rem_euclid(MICROS_PER_SECOND) as u32;
         let civil = Civil::from_seconds(seconds);
-        let mut text = *b"0000-00-00T00:00:00.000000";
-        put_pair(&mut text, 0, civil.year / 100);
-        put_pair(&mut text, 2, civil.year % 100);
-        put_pair(&mut text, 5, civil.month);
-        put_pair(&mut text, 8, civil.day);
-        put_pair(&mut text, 11, civil.hour);
-        put_pair(&mut text, 14, civil.minute);
-        put_pair(&mut text, 17, civil.second);
+        text.copy_from_slice(b"0000-00-00T00:00:00.000000");
+        put_pair(text, 0, civil.year / 100);
+        put_pair(text, 2, civil.year % 100);
+        put_pair(text, 5, civil.month);
+        put_pair(text, 8, civil.day);
+        put_pair(text, 11, civil.hour);
+        put_pair(text, 14, civil.minute);
+        put_pair(text, 17, civil.second);
         if micros == 0 {
-            return (text, 19);
+            return WHOLE_SECONDS_TEXT;
         }
-        put_pair(&mut text, 20, micros / 10_000);
-        put_pair(&mut text, 22, micros / 100 % 100);
-        put_pair(&mut text, 24, micros % 100);
-        (text, MAX_TEXT)
+        put_pair(text, 20, micros / 10_000);
+        put_pair(text, 22, micros / 100 % 100);
+        put_pair(text, 24, micros % 100);
+        MAX_TEXT
     }
 }
 
 impl fmt::Display for EventTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (text, len) = self.text();
+        let mut text = [0; MAX_TEXT];
+        let len = self.fill(&mut text);
         f.pad(str::from_utf8(&text[..len]).expect("digits and punctuation are ASCII"))
     }
 }
 
-fn put_pair(text: &mut [u8; MAX_TEXT], at: usize, value: u32) {
+fn put_pair(text: &mut [u8], at: usize, value: u32) {
     text[at..at + 2].copy_from_slice(&PAIRS[value as usize]);
 }
 
@@ -141,7 +149,7 @@ struct Civil {
 impl Civil {
     /// Reads `yyyy-mm-ddThh:mm:ss`; a second 60 is left to the caller.
     #[inline]
-    fn parse(text: &[u8; 19]) -> Option<Self> {
+    fn parse(text: &[u8; WHOLE_SECONDS_TEXT]) -> Option<Self> {
         let date = digits::pairs(*text.first_chunk()?, *b"0000-00-")?;
         let time = digits::pairs(*text.last_chunk()?, *b"00:00:00")?;
         let civil = Self {

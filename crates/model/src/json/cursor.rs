@@ -71,22 +71,10 @@ impl<'a> Cursor<'a> {
         Err(self.unexpected())
     }
 
-    /// Takes what follows the opening quote here if `read` knows it. It is given the next `N` bytes, and returns what
-    /// it made of them with the length it used, up to and with the closing quote at least.
-    #[inline]
-    pub(crate) fn take_known<T, const N: usize>(
-        &mut self,
-        read: impl FnOnce(&[u8; N]) -> Option<(T, usize)>,
-    ) -> Option<T> {
-        let (known, len) = read(self.bytes().get(self.at + 1..)?.first_chunk()?)?;
-        self.at += 1 + len;
-        Some(known)
-    }
-
     /// Takes the string here if `read` knows it. It is given what follows the opening quote, and returns what it made of
-    /// it with the length up to and with the closing quote; what it accepts must need no unescaping.
+    /// it with the length it used, up to the closing quote at least; what it accepts must need no unescaping.
     #[inline]
-    pub(crate) fn take_string<T>(&mut self, read: impl FnOnce(&[u8]) -> Option<(T, usize)>) -> Option<T> {
+    pub(crate) fn take_known<T>(&mut self, read: impl FnOnce(&[u8]) -> Option<(T, usize)>) -> Option<T> {
         let (known, len) = read(self.bytes().get(self.at + 1..)?)?;
         self.at += 1 + len;
         Some(known)

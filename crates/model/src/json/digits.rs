@@ -1,4 +1,4 @@
-//! Runs of decimal digits, eight bytes at a time in one machine word.
+//! Runs of decimal digits, eight at a time in one machine word: from text, and to text.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x80 * ONES;
@@ -39,6 +39,18 @@ impl Eight {
     }
 }
 
+/// The eight digits of `value`, which is below 10^8, as values (not yet text), the first in the lowest byte.
+#[inline]
+pub(crate) fn eight_of(value: u32) -> u64 {
+    // The inverse of `Eight::value`: halves of four digits, then pairs, then digits. The multiplications divide by 100
+    // and by 10, exactly for numbers this small.
+    let fours = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | (pairs - 10 * tens) << 8
+}
+
 /// How many of the first eight bytes are digits before the first that is not, and their value.
 ///
 /// Bytes past the end of `bytes` count as no digits.
@@ -72,7 +84,7 @@ fn padded(bytes: &[u8]) -> [u8; 8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{leading, pairs};
+    use super::{eight_of, leading, pairs};
 
     #[track_caller]
     fn check(text: &str, expected: (usize, u64)) {
@@ -91,6 +103,16 @@ mod tests {
         check("9999999:", (7, 9_999_999));
         check("9999999/", (7, 9_999_999));
         check("1\u{ff}111111", (1, 1));
+    }
+
+    #[test]
+    fn every_number_has_its_digits() {
+        // All of the upper half, all of the lower half, and the ends.
+        let halves = (0..10_000).flat_map(|half| [half, half * 10_000, half * 10_001, 99_999_999 - half]);
+        for value in halves {
+            let digits = eight_of(value).to_le_bytes().map(|digit| char::from(b'0' + digit));
+            assert_eq!(String::from_iter(digits), format!("{value:08}"));
+        }
     }
 
     #[test]

@@ -2,25 +2,21 @@
 //!
 //! The output depends on the value alone, so equal values have equal bytes.
 
+use super::digits;
 use super::string::next_special;
 
 /// The two digits of 0 to 99.
 pub(crate) static PAIRS: [[u8; 2]; 100] = pairs();
 
-/// Values below this have at most nine digits before the point; with six behind it that is 15 digits, and of all
+/// Values below this have at most eight digits before the point; with six behind it that is 14 digits, and of all
 /// decimals of up to 15 digits no two are the same `f64`. So one that reads back as the value is the shortest.
-const FAST_LIMIT: f64 = 1e9;
+const FAST_LIMIT: f64 = 1e8;
 /// Smaller values are written with an exponent, or have more than six decimals.
 const FAST_MINIMUM: f64 = 1e-5;
 const FAST_SCALE: f64 = 1e6;
-const FAST_DIVISOR: u64 = 1_000_000;
-
-/// The decimals that the fast way writes, from which trailing zeros are taken.
-const DECIMALS: usize = 6;
-/// The index of the point: before it is room for the sign and nine digits.
-const POINT: usize = 10;
-/// The longest text of the fast way.
-const LONGEST: usize = POINT + 1 + DECIMALS;
+const FAST_DIVISOR: i64 = 1_000_000;
+/// Eight zeros as text.
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
 const fn pairs() -> [[u8; 2]; 100] {
     let mut pairs = [[b'0'; 2]; 100];
@@ -51,55 +47,30 @@ fn write_short(value: f64, out: &mut Vec<u8>) -> bool {
     if !(FAST_MINIMUM..FAST_LIMIT).contains(&magnitude) {
         return false;
     }
-    let scaled = (magnitude * FAST_SCALE + 0.5) as u64;
+    let scaled = (magnitude * FAST_SCALE + 0.5) as i64;
     #[expect(clippy::float_cmp, reason = "the question is whether the decimal reads back as this very value")]
     if scaled as f64 / FAST_SCALE != magnitude {
         return false;
     }
-    // Nine digits, the point at index 10 and six digits; the integer part is filled from the back, with its sign.
-    let mut text = [b'0'; POINT + 1 + DECIMALS + LONGEST];
-    let (mut integer, fraction) = (scaled / FAST_DIVISOR, scaled % FAST_DIVISOR);
-    text[POINT] = b'.';
-    put_pair(&mut text, POINT + 1, fraction / 10_000);
-    put_pair(&mut text, POINT + 3, fraction / 100 % 100);
-    put_pair(&mut text, POINT + 5, fraction % 100);
-    let mut start = POINT;
-    while integer >= 100 {
-        start -= 2;
-        put_pair(&mut text, start, integer % 100);
-        integer /= 100;
-    }
-    if integer >= 10 {
-        start -= 2;
-        put_pair(&mut text, start, integer);
-    } else {
-        start -= 1;
-        text[start] = b'0' + integer as u8;
-    }
+    let integer = digits::eight_of((scaled / FAST_DIVISOR) as u32);
+    let fraction = digits::eight_of((scaled % FAST_DIVISOR) as u32 * 100);
+    // At least one digit stays on either side of the point.
+    let leading_zeros = integer.trailing_zeros().min(56) / 8;
+    let trailing_zeros = fraction.leading_zeros().min(56) / 8;
     if value < 0.0 {
-        start -= 1;
-        text[start] = b'-';
+        out.push(b'-');
     }
-    let len = POINT + 1 + significant_decimals(&text) - start;
-    // A copy of a fixed length takes two moves; what is too much is cut off again.
-    let window: &[u8; LONGEST] = text[start..].first_chunk().expect("so many bytes follow the point");
-    let end = out.len() + len;
-    out.extend_from_slice(window);
-    out.truncate(end);
+    push_word((integer + ZEROS) >> (8 * leading_zeros), 8 - leading_zeros, out);
+    push_word((fraction + ZEROS) << 8 | u64::from(b'.'), 9 - trailing_zeros, out);
     true
 }
 
-/// How many of the six decimals are left without trailing zeros, at least one.
+/// Appends the lowest `len` bytes of `word`: a copy of all eight is one move, and what is too much is cut off again.
 #[inline]
-fn significant_decimals(text: &[u8]) -> usize {
-    let tail: [u8; 8] = *text[POINT - 1..].first_chunk().expect("the digits follow the point");
-    let zeros = (u64::from_le_bytes(tail) ^ u64::from_le_bytes([b'0'; 8])).leading_zeros() / 8;
-    DECIMALS - (zeros as usize).min(DECIMALS - 1)
-}
-
-#[inline]
-fn put_pair(text: &mut [u8], at: usize, value: u64) {
-    text[at..at + 2].copy_from_slice(&PAIRS[value as usize]);
+fn push_word(word: u64, len: u32, out: &mut Vec<u8>) {
+    let end = out.len() + len as usize;
+    out.extend_from_slice(&word.to_le_bytes());
+    out.truncate(end);
 }
 
 #[cold]
@@ -184,6 +155,7 @@ mod tests {
         check(0.000_001, "1e-6");
         check(52.367_612, "52.367612");
         check(52.367_612_3, "52.3676123");
+        check(-99_999_999.999_999, "-99999999.999999");
         check(999_999_999.999_999, "999999999.999999");
         check(1e9, "1000000000.0");
         check(1e16, "1e16");

@@ -25,7 +25,7 @@ use crate::json::cursor::Cursor;
 use crate::json::{Flaw, FlawAt, Span};
 use crate::quoted::quoted;
 use crate::time::EventTime;
-use keys::{Field, Key, Known};
+use keys::{Field, Key};
 
 /// The largest payload that is decoded, 1 MiB.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
@@ -112,7 +112,7 @@ impl Decoder<'_, '_> {
         if !self.json.closed(b'}') {
             loop {
                 let at = self.next_key()?;
-                let known = match self.json.take_known(Field::at_glance) {
+                let known = match self.known_key::<Field>() {
                     None => self.unusual_key(at)?,
                     known => known,
                 };

@@ -52,54 +52,47 @@ pub(super) struct Names {
 
 impl Names {
     fn clear(&mut self) {
-        if self.spans.len() > FEW {
-            self.clear_table();
-        }
         self.spans.clear();
-    }
-
-    #[cold]
-    fn clear_table(&mut self) {
-        self.table.clear();
+        // Not by the number of spans: a record may be refused just after the table has been filled.
+        if !self.table.is_empty() {
+            self.table.clear();
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Adds a name; `false` if it is there already. Names are at most 65,536.
+    /// Adds a name; `false` if it is there already. There must be fewer than 65,536.
     pub(super) fn insert<'t>(&mut self, name: Span, resolve: impl Fn(Span) -> &'t str) -> bool {
-        let text = resolve(name);
-        let count = self.spans.len();
-        if count < FEW {
-            if self.spans.iter().any(|&known| resolve(known) == text) {
-                return false;
-            }
-        } else if !self.insert_hashed(text, resolve) {
-            return false;
+        if self.spans.len() >= FEW {
+            return self.insert_hashed(name, resolve);
         }
-        self.spans.push(name);
-        true
+        let text = resolve(name);
+        let is_new = self.spans.iter().all(|&known| resolve(known) != text);
+        if is_new {
+            self.spans.push(name);
+        }
+        is_new
     }
 
-    #[cold]
-    fn insert_hashed<'t>(&mut self, text: &str, resolve: impl Fn(Span) -> &'t str) -> bool {
+    #[inline(never)]
+    fn insert_hashed<'t>(&mut self, name: Span, resolve: impl Fn(Span) -> &'t str) -> bool {
         let Self { spans, table, hasher } = self;
-        let hash = |at: &u16| hasher.hash_one(resolve(spans[usize::from(*at)]));
-        if spans.len() == FEW {
-            for at in 0..FEW as u16 {
+        if table.is_empty() {
+            for at in 0..spans.len() as u16 {
+                let hash = |&at: &u16| hasher.hash_one(resolve(spans[usize::from(at)]));
                 table.insert_unique(hash(&at), at, hash);
             }
         }
+        let text = resolve(name);
         let text_hash = hasher.hash_one(text);
-        let known = |at: &u16| resolve(spans[usize::from(*at)]) == text;
-        if table.find(text_hash, known).is_some() {
+        if table.find(text_hash, |&at| resolve(spans[usize::from(at)]) == text).is_some() {
             return false;
         }
-        table.insert_unique(text_hash, spans.len() as u16, |at| {
-            // The newest name is not among the spans yet.
-            if usize::from(*at) == spans.len() { text_hash } else { hash(at) }
-        });
+        spans.push(name);
+        let newest = (spans.len() - 1) as u16;
+        table.insert_unique(text_hash, newest, |&at| hasher.hash_one(resolve(spans[usize::from(at)])));
         true
     }
 }
@@ -135,5 +128,29 @@ impl<'a> Further<'a> {
 impl PartialEq for Further<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::decode;
+
+    /// Decodes a payload of `count` unknown fields, the last of them again, and gives how many names are in the table.
+    fn refuse_duplicate_after(count: usize, scratch: &mut Scratch) -> usize {
+        let fields = (0..count).fold(String::from("{"), |all, at| format!("{all}\"f{at}\":{at},"));
+        let payload = format!("{fields}\"f{}\":0}}", count - 1);
+        let reject = decode(payload.as_bytes(), scratch).expect_err("a key occurs twice");
+        assert_eq!(reject.reason(), "duplicate-key");
+        scratch.names.table.len()
+    }
+
+    #[test]
+    fn refused_records_leave_no_names_behind() {
+        let mut scratch = Scratch::new();
+        for count in [FEW - 1, FEW, FEW + 1, FEW, FEW, 2 * FEW, FEW] {
+            let hashed = if count < FEW { 0 } else { count };
+            assert_eq!(refuse_duplicate_after(count, &mut scratch), hashed, "{count} fields");
+        }
     }
 }

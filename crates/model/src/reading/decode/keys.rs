@@ -33,6 +33,12 @@ impl Decoder<'_, '_> {
         Err(broken(self.json.unexpected()))
     }
 
+    /// Reads the key here and its colon if it is known at a glance.
+    #[inline]
+    pub(super) fn known_key<F: Known>(&mut self) -> Option<F> {
+        self.json.take_known(|text| F::at_glance(text.first_chunk()?))
+    }
+
     /// Reads any key and its colon.
     pub(super) fn key<F: Known>(&mut self) -> Result<Key<F>, Fault> {
         let span = self.json.string(&mut self.scratch.unescaped).map_err(broken)?;

@@ -1,6 +1,6 @@
 //! The location: both coordinates, or none.
 
-use super::keys::{Coordinate, Field, Key, Known};
+use super::keys::{Coordinate, Field, Key};
 use super::{Decoder, Fault, MAX_DEPTH, MAX_FIELDS, broken, duplicate, in_field};
 use crate::json::Span;
 use crate::reading::fields::Scratch;
@@ -27,7 +27,7 @@ impl Decoder<'_, '_> {
         if !self.json.closed(b'}') {
             loop {
                 let at = self.next_key()?;
-                let known = match self.json.take_known(Coordinate::at_glance) {
+                let known = match self.known_key::<Coordinate>() {
                     None => self.unusual_location_key(at, depth)?,
                     known => known,
                 };

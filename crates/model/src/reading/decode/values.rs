@@ -48,7 +48,7 @@ impl Decoder<'_, '_> {
     #[inline]
     pub(super) fn timestamp(&mut self) -> Result<Option<EventTime>, Fault> {
         if self.json.peek_token() == Some(b'"')
-            && let Some(time) = self.json.take_string(quoted_time)
+            && let Some(time) = self.json.take_known(quoted_time)
         {
             return Ok(Some(time));
         }
