@@ -212,6 +212,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // Its side of the story, whatever the test died of.
+            eprintln!("still running:\n{}\n{}", tail(&self.stdout()), tail(&self.stderr()));
+        }
         // It may have ended, and been waited for, long ago.
         drop(self.child.kill());
         drop(self.child.wait());

@@ -20,6 +20,8 @@ const PROBE_SLICE: Duration = Duration::from_millis(250);
 /// What the callbacks write and the owner reads.
 #[derive(Default)]
 pub(crate) struct Shared {
+    /// The brokers asked first, to name them in messages; set when the client is made.
+    bootstrap: String,
     /// The latest trouble with the connection; cleared by a success.
     trouble: Mutex<Trouble>,
     /// Whether there is trouble at all, to be looked at for every record.
@@ -89,8 +91,9 @@ impl Shared {
     /// A broker answered: whatever was wrong is over.
     pub(crate) fn clear_problem(&self) {
         let mut trouble = lock(&self.trouble);
-        if trouble.all_down {
-            info!("brokers are back");
+        if trouble.all_down && trouble.was_up {
+            // As loud as the warning that it takes back.
+            warn!(brokers = self.bootstrap, "brokers are back");
         }
         *trouble = Trouble { was_up: true, ..Trouble::default() };
         self.troubled.store(false, Ordering::Relaxed);
@@ -120,7 +123,6 @@ impl Shared {
 pub(crate) struct Client {
     handle: *mut rd::rd_kafka_t,
     shared: Arc<Shared>,
-    bootstrap: String,
 }
 
 // SAFETY: librdkafka handles may be used from any thread at once.
@@ -132,7 +134,7 @@ impl Client {
     /// Makes a client; nothing is sent yet.
     pub(crate) fn new(settings: &KafkaSettings, role: Role, shared: Shared) -> Result<Arc<Self>, Error> {
         let conf = Conf::build(&settings.for_role(role))?;
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared { bootstrap: settings.bootstrap().to_owned(), ..shared });
         let kind = match role {
             Role::Producer | Role::Admin => rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,
             Role::Consumer => rd::rd_kafka_type_t::RD_KAFKA_CONSUMER,
@@ -162,7 +164,7 @@ impl Client {
         if handle.is_null() {
             return Err(SettingsError::Conflict { detail: text_of(&text) }.into());
         }
-        Ok(Arc::new(Self { handle, shared, bootstrap: settings.bootstrap().to_owned() }))
+        Ok(Arc::new(Self { handle, shared }))
     }
 
     pub(crate) fn handle(&self) -> *mut rd::rd_kafka_t {
@@ -174,7 +176,7 @@ impl Client {
     }
 
     pub(crate) fn bootstrap(&self) -> &str {
-        &self.bootstrap
+        &self.shared.bootstrap
     }
 
     /// Serves callbacks for at most `timeout`.
@@ -211,12 +213,12 @@ impl Client {
             }
             self.poll(Duration::ZERO);
             if let Some(detail) = self.shared.authentication() {
-                return Err(Error::Authentication { bootstrap: self.bootstrap.clone(), detail });
+                return Err(Error::Authentication { bootstrap: self.bootstrap().to_owned(), detail });
             }
             if Instant::now() >= deadline {
                 let detail = self.shared.last_failure().unwrap_or_else(|| error_code(code).to_string());
                 return Err(Error::Unreachable {
-                    bootstrap: self.bootstrap.clone(),
+                    bootstrap: self.bootstrap().to_owned(),
                     waited: timeout,
                     detail,
                 });
@@ -295,7 +297,8 @@ unsafe extern "C" fn on_error(
             if !trouble.all_down {
                 trouble.all_down = true;
                 if trouble.was_up {
-                    warn!(detail = trouble.transport.as_deref().unwrap_or(&text), "brokers are away");
+                    let detail = trouble.transport.as_deref().unwrap_or(&text);
+                    warn!(brokers = shared.bootstrap, detail, "brokers are away");
                 }
             }
         }
