@@ -25,7 +25,7 @@ use crate::settings::{LogSettings, Sources};
 /// Records are allocated by one thread of the Kafka client and freed by another, several pieces each: this allocator
 /// makes producing a third cheaper than the C library's. It serves librdkafka as well.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(log_panic));
