@@ -18,7 +18,12 @@ use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
     arg_required_else_help = true,
     subcommand_required = true,
     disable_help_subcommand = true,
-    after_help = "Flags win over the environment (STREAMGAUGE__SECTION__KEY), that over the settings file, that over\n\
+    after_help = "Examples:
+  streamgauge doctor                                            # is Kafka there, are the topics right?
+  streamgauge topics create
+  streamgauge produce sensors --num-sensors 100 --interval 0.1
+  streamgauge analyze\n\n\
+                  Flags win over the environment (STREAMGAUGE__SECTION__KEY), that over the settings file, that over\n\
                   the built-in defaults. See all of them with: streamgauge config show\n\n\
                   Exit codes: 0 done, 1 failure, 2 usage, 69 Kafka unavailable, 74 input/output, 78 configuration,\n\
                   130/143 ended by SIGINT/SIGTERM."
@@ -163,16 +168,10 @@ mod tests {
     fn every_command_has_examples() {
         fn check(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
-            if command.has_subcommands() {
-                for below in command.get_subcommands() {
-                    check(below, &path);
-                }
-            } else {
-                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-                assert!(
-                    help.contains("Examples:\n") && help.contains(path.trim()),
-                    "{path} shows no example"
-                );
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n") && help.contains(path.trim()), "{path} shows no example");
+            for below in command.get_subcommands() {
+                check(below, &path);
             }
         }
         check(&Cli::command(), "");

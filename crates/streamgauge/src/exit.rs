@@ -198,3 +198,64 @@ fn complain(text: &str) {
     // When standard error is gone too there is nobody left to tell; the exit code still says it.
     let _ = writeln!(io::stderr(), "streamgauge: error: {text}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    fn check(error: anyhow::Error, expected_code: u8, expected_text: &str) {
+        assert_eq!(describe(&error), expected_text);
+        assert_eq!(super::code(&error), expected_code, "{expected_text}");
+    }
+
+    fn unreachable() -> kafka::Error {
+        let waited = Duration::from_secs(5);
+        kafka::Error::Unreachable { bootstrap: "h:1".into(), waited, detail: "refused".into() }
+    }
+
+    const UNREACHABLE: &str = "cannot reach Kafka at h:1 within 5 s: refused; start Kafka there, or name the right \
+                               brokers with -b HOST:PORT (streamgauge doctor looks closer)";
+
+    #[test]
+    fn every_kind_of_error_has_its_code_and_its_line() {
+        check(anyhow!("one\ntwo"), FAILURE, "one two");
+        check(UsageError("add --yes".into()).into(), USAGE, "add --yes");
+        check(unreachable().into(), UNAVAILABLE, UNREACHABLE);
+        check(producers::Error::Kafka(unreachable()).into(), UNAVAILABLE, UNREACHABLE);
+        check(analyze::Error::Kafka(unreachable()).into(), UNAVAILABLE, UNREACHABLE);
+        let full = || io::Error::new(io::ErrorKind::StorageFull, "disk full");
+        check(anyhow::Error::new(full()).context("cannot write"), IO, "cannot write: disk full");
+        check(
+            analyze::Error::Output { source: full() }.into(),
+            IO,
+            "cannot write to standard output: disk full",
+        );
+        let missing = kafka::Error::MissingTopic { topic: "t".into(), bootstrap: "h:1".into() };
+        let text = "topic \"t\" does not exist on h:1; create it with: streamgauge topics create t";
+        check(missing.into(), FAILURE, text);
+        let unknown = kafka::SettingsError::Unknown { key: "lingerms".into(), nearest: None };
+        let text = "-X lingerms: unknown Kafka property \"lingerms\"";
+        let origin = Some(crate::settings::Origin::Flag("-X lingerms".into()));
+        check(SettingsError::Kafka { origin, verdict: unknown }.into(), CONFIG, text);
+    }
+
+    #[test]
+    fn a_taken_port_is_input_output_and_a_bad_address_configuration() {
+        let listen = |kind| ServeError::Listen { address: "h:1".into(), source: io::Error::new(kind, "no") };
+        let text = "cannot listen on h:1: no; choose another address with --metrics-listen (metrics.listen)";
+        check(listen(io::ErrorKind::AddrInUse).into(), IO, text);
+        check(listen(io::ErrorKind::InvalidInput).into(), CONFIG, text);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error() {
+        let broken =
+            Err(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot write to standard output");
+        assert_eq!(report(&broken), ExitCode::SUCCESS);
+        assert_eq!(report(&Ok(Ending::Signal(15))), ExitCode::from(143));
+    }
+}

@@ -15,6 +15,9 @@ use crate::settings::{DEFAULT_FILE, Entry, Loaded, Value, kafka_property};
 
 /// The settings in force: show or check them.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  streamgauge config show
+  streamgauge config check -c streamgauge.toml")]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     command: ConfigCommand,

@@ -26,6 +26,10 @@ const UNKNOWN: &str = "unknown";
 
 /// Dead letters: records that could not be used.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  streamgauge dlq list
+  streamgauge dlq show sensor-data --limit 3
+  streamgauge dlq replay sensor-data")]
 pub(crate) struct DlqArgs {
     #[command(subcommand)]
     command: DlqCommand,

@@ -20,6 +20,9 @@ use crate::output::{self, Table};
 
 /// List, describe and reset consumer groups.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  streamgauge groups list
+  streamgauge groups describe analytics-group")]
 pub(crate) struct GroupsArgs {
     #[command(subcommand)]
     command: GroupsCommand,

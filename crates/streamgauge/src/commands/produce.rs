@@ -16,6 +16,10 @@ use crate::settings::Layer;
 
 /// Produce sensor readings, application events or recorded series.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  streamgauge produce sensors --num-sensors 100 --interval 0.1
+  streamgauge produce events --rate 100
+  streamgauge produce replay readings.csv --speed 60")]
 pub(crate) struct ProduceArgs {
     #[command(subcommand)]
     command: ProduceCommand,

@@ -27,6 +27,9 @@ use crate::settings::Layer;
 
 /// Create, list, describe and delete topics.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  streamgauge topics create
+  streamgauge topics describe sensor-data")]
 pub(crate) struct TopicsArgs {
     #[command(subcommand)]
     command: TopicsCommand,
