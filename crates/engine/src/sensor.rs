@@ -217,3 +217,14 @@ impl Sensor {
         untracked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sensor_takes_a_few_hundred_bytes() {
+        // The id and the further measurements come on top.
+        assert!(size_of::<Sensor>() <= 256, "{} bytes", size_of::<Sensor>());
+    }
+}
