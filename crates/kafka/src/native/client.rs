@@ -42,6 +42,8 @@ pub(crate) struct Shared {
 struct Trouble {
     /// The last connection failure, for instance "Connection refused".
     transport: Option<String>,
+    /// The last connection that a broker closed, which librdkafka only logs.
+    closed: Option<String>,
     /// All brokers are down.
     all_down: bool,
     /// A broker has answered at least once: only then is one missed.
@@ -80,8 +82,14 @@ impl Shared {
         Some(trouble.transport.clone().unwrap_or_else(|| "all brokers are down".into()))
     }
 
+    /// The best that is known of why no broker answers.
     fn last_failure(&self) -> Option<String> {
-        lock(&self.trouble).transport.clone()
+        let trouble = lock(&self.trouble);
+        let closed = || {
+            let text = trouble.closed.as_ref()?;
+            Some(format!("{text}; the listener may want TLS or SASL: check security.protocol"))
+        };
+        trouble.transport.clone().or_else(closed)
     }
 
     fn authentication(&self) -> Option<String> {
@@ -321,16 +329,24 @@ unsafe extern "C" fn on_error(
 }
 
 unsafe extern "C" fn on_log(
-    _: *const rd::rd_kafka_t,
+    rk: *const rd::rd_kafka_t,
     level: c_int,
     facility: *const c_char,
     text: *const c_char,
 ) {
     // SAFETY: librdkafka passes valid strings.
     let (facility, text) = unsafe { (lossy(facility), lossy(text)) };
+    if facility == "FAIL" && !rk.is_null() {
+        // SAFETY: a valid handle, and our opaque pointer, which was set before the handle was made.
+        let shared = unsafe { shared_of(rd::rd_kafka_opaque(rk)) };
+        // The text begins with the name of librdkafka's thread.
+        lock(&shared.trouble).closed =
+            Some(text.split_once("]: ").map_or(&*text, |(_, rest)| rest).to_owned());
+    }
     // Connection failures arrive through the error callback too and are told there, once and with context;
-    // warnings about a property of the other role are of no use to anybody.
-    let told_elsewhere = matches!(facility.as_str(), "FAIL" | "ERROR" | "CONFWARN" | "REQTMOUT" | "CONNECT");
+    // warnings about a property of the other role, or a first try that is repeated by itself, are of no use to anybody.
+    let told_elsewhere =
+        matches!(facility.as_str(), "FAIL" | "ERROR" | "CONFWARN" | "REQTMOUT" | "CONNECT" | "GETPID");
     match level {
         _ if told_elsewhere => debug!(target: "librdkafka", facility, text, "client log"),
         0..=3 => error!(target: "librdkafka", facility, text, "client log"),
