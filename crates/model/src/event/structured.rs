@@ -3,6 +3,9 @@
 //! Data of a JSON media type keeps its bytes as they stand in the object; a string of any other type gives its
 //! characters; `data_base64` gives its bytes. An attribute that is `null` is absent; one that is a boolean or a number
 //! gives its JSON text.
+//!
+//! Invariant: the whole object, data included, is JSON by the crate's one measure (see [`crate::json`]), so whoever reads
+//! the data later finds no half surrogate and no number beyond `f64` in it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,15 +16,20 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Attributes, Event, EventReject, base64, invalid};
+use crate::json::FlawAt;
+use crate::json::cursor::Cursor;
 use crate::quoted::quoted;
 
+/// How deep the object may nest, itself being the first level; as deep as `serde_json` parses.
+const MAX_DEPTH: usize = 127;
 const DATA: &str = "data";
 const DATA_BASE64: &str = "data_base64";
 
 /// Reads the object in `value`.
 pub(super) fn read(value: &[u8]) -> Result<Event<'_>, EventReject> {
-    let Members { mut members, duplicate } =
-        serde_json::from_slice(value).map_err(|error| not_json(&error))?;
+    let text = str::from_utf8(value).map_err(|error| not_json(&error))?;
+    check_json(text)?;
+    let Members { mut members, duplicate } = serde_json::from_str(text).map_err(|error| not_json(&error))?;
     if let Some(name) = duplicate {
         return Err(EventReject::DuplicateAttribute { name });
     }
@@ -41,6 +49,13 @@ pub(super) fn read(value: &[u8]) -> Result<Event<'_>, EventReject> {
         (Some(_), Some(_)) => return Err(EventReject::DuplicateAttribute { name: DATA.to_owned() }),
     };
     attributes.into_event(data)
+}
+
+/// Checks what `serde_json` leaves unchecked in members that it does not parse.
+fn check_json(text: &str) -> Result<(), EventReject> {
+    let mut json = Cursor::new(text);
+    let checked = json.skip_value(MAX_DEPTH, &mut String::new()).and_then(|()| json.end());
+    checked.map_err(|FlawAt { flaw, at }| EventReject::NotJson { detail: format!("{flaw} at byte {at}") })
 }
 
 /// The members of an object, unparsed.
@@ -106,6 +121,6 @@ fn is_json(media_type: &str) -> bool {
     essence.ends_with("/json") || essence.ends_with("+json")
 }
 
-fn not_json(error: &serde_json::Error) -> EventReject {
+fn not_json(error: &impl ToString) -> EventReject {
     EventReject::NotJson { detail: error.to_string() }
 }
