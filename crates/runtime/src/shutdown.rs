@@ -63,11 +63,14 @@ impl Shutdown {
         }
         let asked = shutdown.clone();
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let mut seen = false;
             for signal in signals.forever() {
-                if matches!(asked.reason(), Some(StopReason::Signal(_))) {
+                // On a terminal in raw mode the first Ctrl-C is a key and only its reason tells of it.
+                if seen || matches!(asked.reason(), Some(StopReason::Signal(_))) {
                     tracing::warn!(signal, "second signal: aborting without draining");
                     signal_hook::low_level::exit(128 + signal);
                 }
+                seen = true;
                 tracing::info!(signal, "stopping: draining, a second signal aborts");
                 asked.request(StopReason::Signal(signal));
             }
