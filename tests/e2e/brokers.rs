@@ -45,13 +45,13 @@ fn expect_nothing_lost(stage: &Stage<'_>, load: Load, mut analyzer: Running) {
         progress.values().all(|partition| partition.committed.unwrap_or(0) == partition.end).then_some(())
     });
     analyzer.signal(Signal::Interrupt);
-    let analyzed = analyzer.finish(PATIENCE).expect_code(130).summary();
-    let readings = analyzed["readings"].as_u64().expect("a count");
+    let summary = analyzer.finish(PATIENCE).expect_code(130).summary();
+    let readings = summary["readings"].as_u64().expect("a count");
     assert!(readings >= audit.records, "{readings} of {} read", audit.records);
-    assert_eq!(analyzed["dead_letters"], 0);
+    assert_eq!(summary["dead_letters"], 0);
 }
 
-/// Two of three brokers, one after the other; the first is the leader of most that is going on, by accident or not.
+/// Two of three brokers, one after the other, each with a third of the leaders.
 fn one_of_three_brokers_is_killed(version: Version, port: u16) {
     let cluster = cluster(version, 3, port);
     let stage = Stage::on(&cluster, "three");

@@ -27,7 +27,8 @@ fn garbage() -> Vec<(&'static str, Option<Vec<u8>>)> {
         format!(r#"{{"sensor_id":"S","timestamp":"2024-11-07T10:15:30","temperature":20.5{fields}}}"#)
     };
     let nested = "[".repeat(MAX_DEPTH) + &"]".repeat(MAX_DEPTH);
-    let fields: String = (0..=MAX_FIELDS).map(|number| format!(",\"m{number}\":1")).collect();
+    let field = |number| format!(",\"m{number}\":1");
+    let fields = (0..=MAX_FIELDS).map(field).collect::<Vec<_>>().concat();
     let texts = [
         ("too-large", good(&format!(",\"note\":\"{}\"", "x".repeat(MAX_PAYLOAD_BYTES)))),
         ("not-json", "ERR 0x2f: sensor bus timeout".to_owned()),

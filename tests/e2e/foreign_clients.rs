@@ -61,11 +61,8 @@ fn sensors() -> Vec<String> {
 
 /// `KEY|READING` lines for the clients of the command line.
 fn lines(temperature: f64) -> Vec<u8> {
-    sensors()
-        .iter()
-        .map(|sensor| format!("{sensor}|{}\n", reading(sensor, temperature)))
-        .collect::<String>()
-        .into()
+    let line = |sensor: &String| format!("{sensor}|{}\n", reading(sensor, temperature));
+    sensors().iter().map(line).collect::<Vec<_>>().concat().into()
 }
 
 /// Whoever can write.
@@ -222,7 +219,7 @@ fn the_python_pipelines_consumer_reads_our_readings(version: Version) {
         for total in ["readings", "warnings", "alerts"] {
             assert_eq!(found[total], expected[total], "{client:?} {total}");
         }
-        assert_eq!(found["sensors"].as_object().map(|sensors| sensors.len()), Some(SENSORS));
+        assert_eq!(found["sensors"].as_object().map(serde_json::Map::len), Some(SENSORS));
         // It has read everything, so our consumer has nothing left in its group.
         let fixed =
             ["analyze", "--topic", &stage.topic, "--group", &group, "--exit-at-end", "-o", "json", "-q"];

@@ -63,7 +63,11 @@ fn assert_as_python_says(stage: &Stage<'_>, (summary, sensors): &(Value, Vec<Val
             assert_eq!(sensor[count], expected[count], "{count} of {id}");
         }
         let measurements = expected["measurements"].as_object().expect("an object");
-        assert_eq!(sensor["measurements"].as_object().map(|own| own.len()), Some(measurements.len()), "{id}");
+        assert_eq!(
+            sensor["measurements"].as_object().map(serde_json::Map::len),
+            Some(measurements.len()),
+            "{id}"
+        );
         for (name, figures) in measurements {
             for (figure, expected) in figures.as_object().expect("an object") {
                 let found = &sensor["measurements"][name][figure];

@@ -1,5 +1,7 @@
 //! The façade against real Kafka, both releases.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
