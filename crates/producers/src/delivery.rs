@@ -148,6 +148,7 @@ pub(crate) fn deliver(
     let stopped_by = *outcome.as_ref().unwrap_or(&StoppedBy::Error);
     let summary = Summary {
         stopped_by,
+        unsent: details.unsent,
         faults: details.faults,
         dropped_readings: details.dropped_readings,
         moved_seconds: details.moved_seconds,

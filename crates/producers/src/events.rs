@@ -92,7 +92,7 @@ pub fn run(
         if follows_clock {
             stream.sleep(prepared.elapsed());
         }
-        let stopped = produce(&mut stream, follows_clock, outlet, &mut pacer);
+        let stopped = produce(&mut stream, follows_clock, outlet, &mut pacer, &mut summary.unsent);
         summary.moved_seconds = pacer.schedule().moved().as_secs_f64();
         summary.max_lateness_seconds = pacer.schedule().max_lateness().as_secs_f64();
         stopped
@@ -104,6 +104,7 @@ fn produce(
     follows_clock: bool,
     outlet: &mut Outlet<'_>,
     pacer: &mut Pacer,
+    unsent: &mut u64,
 ) -> Result<StoppedBy, Error> {
     while let Some(due) = stream.next_due() {
         match outlet.wait(pacer, due)? {
@@ -121,8 +122,11 @@ fn produce(
         let Some(happening) = stream.next_happening() else { break };
         match send(&happening, outlet, pacer)? {
             Sent::Taken | Sent::TakenLate => {}
-            Sent::TimeUp => return Ok(StoppedBy::Duration),
-            Sent::Stopped => return Ok(outlet.stop_reason()),
+            ended => {
+                // Only the last one can find no room.
+                *unsent = 1;
+                return Ok(if ended == Sent::TimeUp { StoppedBy::Duration } else { outlet.stop_reason() });
+            }
         }
     }
     Ok(StoppedBy::Count)

@@ -3,7 +3,6 @@
 //!
 //! A thread of its own does this, so that the line goes on while the sender waits for a broker that is away.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -113,19 +112,21 @@ fn show(snapshot: &Snapshot, ended: bool, line: &mut String) {
 
 fn describe(snapshot: &Snapshot, line: &mut String) {
     let Snapshot { elapsed, counters, records_per_second, latency, broker_problem } = snapshot;
-    let LatencyMillis { p50, p99, .. } = (*latency).into();
-    let written = write!(
-        line,
-        "{:>4} s  {}/s  {} acknowledged  {} in flight  p50 {p50:.1} p99 {p99:.1} ms",
-        elapsed.as_secs(),
-        thousands(records_per_second.round() as u64),
-        thousands(counters.acknowledged),
-        thousands(counters.in_flight()),
-    );
-    if let (Ok(()), Some(problem)) = (written, broker_problem) {
-        // The problem comes first: it is what the reader needs to see, whatever the width.
-        line.insert_str(line.find("\x1b[?7l").map_or(0, |at| at + 5), &format!("waiting: {problem}  "));
-    }
+    let (elapsed, rate) = (elapsed.as_secs(), thousands(records_per_second.round() as u64));
+    let (acknowledged, in_flight) = (thousands(counters.acknowledged), thousands(counters.in_flight()));
+    let text = if let Some(problem) = broker_problem {
+        // What the client adds in parentheses about its own state only makes the line longer.
+        let problem = problem.split(" (after ").next().unwrap_or_default();
+        format!(
+            "{elapsed:>4} s  waiting for Kafka  {acknowledged} acknowledged  {in_flight} in flight  {problem}"
+        )
+    } else {
+        let LatencyMillis { p50, p99, .. } = (*latency).into();
+        format!(
+            "{elapsed:>4} s  {rate}/s  {acknowledged} acknowledged  {in_flight} in flight  p50 {p50:.1} p99 {p99:.1} ms"
+        )
+    };
+    line.push_str(&text);
 }
 
 fn log(snapshot: &Snapshot) {
@@ -163,6 +164,10 @@ mod tests {
         let text = "  12 s  355,000/s  4,251,212 acknowledged  8,788 in flight  p50 3.1 p99 8.4 ms";
         assert_eq!(line(None), text);
         assert!(text.len() < 80);
-        assert!(line(Some("connection refused")).starts_with("waiting: connection refused    12 s"));
+        assert_eq!(
+            line(Some("localhost:9092/1: Connect failed: Connection refused (after 0ms in state CONNECT)")),
+            "  12 s  waiting for Kafka  4,251,212 acknowledged  8,788 in flight  localhost:9092/1: Connect failed: \
+             Connection refused"
+        );
     }
 }

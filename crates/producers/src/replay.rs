@@ -10,6 +10,7 @@
 //! sending: Kafka deletes by it, and old data would not live long.
 
 mod csv;
+mod error;
 mod jsonl;
 mod lines;
 mod mapping;
@@ -22,7 +23,6 @@ mod timestamps;
 mod tracker;
 
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ use kafka::{KafkaSettings, Outgoing, ProducerOptions};
 use model::{EventTime, headers};
 use runtime::Shutdown;
 
+pub use error::ReplayError;
 pub use lines::Input;
 pub use mapping::{MapItem, Mapping, MappingError, SensorId};
 pub use preset::{Preset, PresetError};
@@ -38,16 +39,16 @@ pub use source::Format;
 pub use timestamps::{TimeFormat, TimeFormatError};
 
 use crate::delivery::{Outlet, Sent, Target, deliver};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::pacing::{Pacer, Speed, Turn};
 use crate::progress::Progress;
-use crate::summary::{StoppedBy, Summary};
+use crate::summary::{InputSummary, StoppedBy, Summary};
 use position_file::PositionFile;
 use stream::{Position, Record, Replay};
 use tracker::Tracker;
 
 /// How often the position is saved while the replay goes on.
-pub const SAVE_EVERY: Duration = Duration::from_secs(1);
+pub const SAVE_EVERY: Duration = Duration::from_millis(250);
 
 /// What happens at a malformed row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,87 +121,6 @@ impl ReplayOptions {
     }
 }
 
-/// What is wrong with the input of a replay, or with its options.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// No input was named.
-    #[error("name at least one FILE, or - for standard input")]
-    NoInput,
-    /// The same input twice.
-    #[error("{input} is named twice; name it once, or add --loop to repeat the whole")]
-    Twice {
-        /// The input.
-        input: String,
-    },
-    /// An option for which standard input will not do.
-    #[error("{option} needs files: standard input can be read only once, from the beginning")]
-    NeedsFiles {
-        /// The option.
-        option: &'static str,
-    },
-    /// An input that cannot be opened.
-    #[error("cannot read {input}: {source}")]
-    Open {
-        /// The input.
-        input: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// An input that could be read only up to somewhere.
-    #[error("cannot read on in {input}: {source}")]
-    Read {
-        /// The input.
-        input: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// An input whose columns do not make readings.
-    #[error("{input}: {problem}")]
-    Input {
-        /// The input.
-        input: String,
-        /// What is wrong, with the fix.
-        problem: String,
-    },
-    /// A malformed row.
-    #[error(
-        "{input}:{line}: {problem}; correct the row, or add --on-error skip to leave such rows out and count them"
-    )]
-    Row {
-        /// The input.
-        input: String,
-        /// The line where the row begins, counted from 1.
-        line: u64,
-        /// What is wrong.
-        problem: String,
-    },
-    /// Nothing could be replayed.
-    #[error("there is nothing to replay in {inputs}{}", .without_values.then_some(": no row has a value").unwrap_or_default())]
-    Nothing {
-        /// All inputs.
-        inputs: String,
-        /// There were rows, but none with a measurement.
-        without_values: bool,
-    },
-    /// The position file.
-    #[error("position file {}: {problem}", .path.display())]
-    PositionFile {
-        /// Its path.
-        path: PathBuf,
-        /// What is wrong, with the fix.
-        problem: String,
-    },
-}
-
-impl ReplayError {
-    pub(crate) fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoInput | Self::Twice { .. } | Self::NeedsFiles { .. } => ErrorKind::Usage,
-            _ => ErrorKind::Input,
-        }
-    }
-}
-
 /// Replays the inputs until their end, the count, the time or `shutdown`.
 pub fn run(
     options: &ReplayOptions,
@@ -235,18 +155,27 @@ pub fn run(
                 tracker: &tracker,
                 file: &mut file,
                 saved: Instant::now(),
+                sent: 0,
             };
             let stopped = run.produce(&mut replay, outlet);
             summary.moved_seconds = run.pacer.schedule().moved().as_secs_f64();
             summary.max_lateness_seconds = run.pacer.schedule().max_lateness().as_secs_f64();
-            summary.input = Some(replay.counts().clone());
+            let counts = replay.counts().clone();
+            summary.input = Some(InputSummary { rows: run.sent, resumed: start.is_some(), ..counts });
             stopped
         });
     // Everything is acknowledged now, or never will be.
     let last_save = file.as_mut().map_or(Ok(()), |file| file.save(lock(&tracker).safe()));
-    let summary = outcome?;
+    let summary = match (outcome, &last_save) {
+        (Ok(summary), _) => summary,
+        (Err(error), Ok(())) => return Err(error),
+        (Err(error), Err(unsaved)) => {
+            tracing::error!(%unsaved, "the position could not be saved either");
+            return Err(error);
+        }
+    };
     let counts = replay.counts();
-    let nothing = summary.stopped_by == StoppedBy::End && counts.rows + counts.skipped_rows == 0;
+    let nothing = summary.stopped_by == StoppedBy::End && summary.accepted + counts.skipped_rows == 0;
     let verdict = if nothing && start.is_none() {
         let without_values = counts.rows_without_values > 0;
         Err(ReplayError::Nothing { inputs: stream::names(&options.inputs), without_values })
@@ -294,17 +223,17 @@ struct Run<'a> {
     tracker: &'a Mutex<Tracker<Position>>,
     file: &'a mut Option<PositionFile>,
     saved: Instant,
+    sent: u64,
 }
 
 impl Run<'_> {
     fn produce(&mut self, replay: &mut Replay<'_>, outlet: &mut Outlet<'_>) -> Result<StoppedBy, Error> {
-        let mut sent = 0;
         loop {
-            if self.options.count.is_some_and(|count| sent >= count) {
+            if self.options.count.is_some_and(|count| self.sent >= count) {
                 return Ok(StoppedBy::Count);
             }
             let Some(record) = replay.next_record()? else { break };
-            if sent > 0 {
+            if self.sent > 0 {
                 // The first one comes at once, also where a replay goes on after a pause.
                 self.offset = self.offset.saturating_add(record.gap);
             }
@@ -318,7 +247,7 @@ impl Run<'_> {
                 }
             }
             match self.send(&record, outlet)? {
-                Sent::Taken | Sent::TakenLate => sent += 1,
+                Sent::Taken | Sent::TakenLate => self.sent += 1,
                 Sent::TimeUp => return Ok(StoppedBy::Duration),
                 Sent::Stopped => return Ok(outlet.stop_reason()),
             }

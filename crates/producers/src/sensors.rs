@@ -76,6 +76,7 @@ pub fn run(
             pacer: Pacer::start(timing.speed, options.duration),
             follows_clock: timing.start.is_none(),
             live: timing.interval_seconds.is_none(),
+            refused: 0,
         };
         if run.follows_clock {
             // Connecting took a while; the first reading is of now.
@@ -86,6 +87,7 @@ pub fn run(
         let labelled = Fault::ALL.into_iter().zip(counts.labelled).filter(|(_, count)| *count > 0);
         summary.faults = labelled.map(|(fault, count)| (fault.name(), count)).collect();
         summary.dropped_readings = counts.dropped;
+        summary.unsent = run.refused + simulator.waiting();
         summary.moved_seconds = run.pacer.schedule().moved().as_secs_f64();
         summary.max_lateness_seconds = run.pacer.schedule().max_lateness().as_secs_f64();
         stopped
@@ -98,6 +100,8 @@ struct Run {
     follows_clock: bool,
     /// Every reading bears the wall clock's time.
     live: bool,
+    /// Records that were made and for which the client had no room before the end.
+    refused: u64,
 }
 
 impl Run {
@@ -106,7 +110,7 @@ impl Run {
         // What faults hold back was taken before the end, so it is sent; nothing waits for its time any more.
         simulator.drain();
         while simulator.next_due().is_some() {
-            if self.send_next(simulator, outlet)? == Sent::Stopped {
+            if matches!(self.send_next(simulator, outlet)?, Sent::Stopped | Sent::TimeUp) {
                 break;
             }
         }
@@ -155,6 +159,8 @@ impl Run {
             headers: if fault.is_empty() { &headers[..1] } else { &headers },
             ..Outgoing::default()
         };
-        outlet.send(&record, &mut self.pacer)
+        let sent = outlet.send(&record, &mut self.pacer)?;
+        self.refused += u64::from(matches!(sent, Sent::Stopped | Sent::TimeUp));
+        Ok(sent)
     }
 }

@@ -44,6 +44,8 @@ pub struct Summary {
     pub unacknowledged: u64,
     /// Acknowledged bytes of keys and payloads.
     pub bytes: u64,
+    /// Records that were made but not handed to the client, because there was no room before the end.
+    pub unsent: u64,
     /// From the first record to the last acknowledgement.
     pub elapsed_seconds: f64,
     /// Acknowledged records a second.
@@ -83,6 +85,8 @@ pub struct LatencyMillis {
 pub struct InputSummary {
     /// Rows that became records.
     pub rows: u64,
+    /// The replay went on where an earlier one had stopped.
+    pub resumed: bool,
     /// Rows without any measurement: nothing to send.
     pub rows_without_values: u64,
     /// Rows that could not be understood and were skipped as asked for.
@@ -168,6 +172,13 @@ impl fmt::Display for Summary {
                 thousands(self.unacknowledged),
             )?;
         }
+        if self.unsent > 0 {
+            writeln!(
+                f,
+                "not sent      {}: the client had no room for them before the end",
+                thousands(self.unsent)
+            )?;
+        }
         if !self.faults.is_empty() || self.dropped_readings > 0 {
             let faults: Vec<String> =
                 self.faults.iter().map(|(name, count)| format!("{name} {}", thousands(*count))).collect();
@@ -189,16 +200,19 @@ impl fmt::Display for Summary {
 
 impl fmt::Display for InputSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "input         {} rows", thousands(self.rows))?;
+        write!(f, "input         {}", rows(self.rows))?;
         if self.passes > 1 {
             write!(f, " in {} passes", thousands(self.passes))?;
+        }
+        if self.resumed {
+            write!(f, " behind those of an earlier run")?;
         }
         if self.rows_without_values > 0 {
             write!(f, ", {} more without a value", thousands(self.rows_without_values))?;
         }
         writeln!(f)?;
         if self.skipped_rows > 0 {
-            writeln!(f, "skipped       {} rows that could not be understood:", thousands(self.skipped_rows))?;
+            writeln!(f, "skipped       {} that could not be understood:", rows(self.skipped_rows))?;
             for row in &self.first_skipped {
                 writeln!(f, "              {row}")?;
             }
@@ -213,6 +227,10 @@ impl fmt::Display for InputSummary {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{} rows", thousands(count)) }
 }
 
 /// A number with commas between groups of three digits.
@@ -259,7 +277,7 @@ latency       p50 1.5 ms   p95 4.0 ms   p99 8.2 ms   max 20.0 ms
 not counted   100 failed, 200 without acknowledgement (each may or may not have been written)
 faults        spike 3
 input         1,500 rows
-skipped       1 rows that could not be understood:
+skipped       1 row that could not be understood:
               a.csv:7: no number
 ";
         assert_eq!(summary.to_string(), text);

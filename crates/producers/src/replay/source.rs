@@ -1,5 +1,6 @@
 //! One input being read row by row, whatever its format, and what was found out about it when it was opened.
 
+use std::collections::VecDeque;
 use std::io;
 
 use super::csv::Csv;
@@ -7,8 +8,11 @@ use super::jsonl::Jsonl;
 use super::lines::{Input, Lines, Place};
 use super::mapping::{Columns, Mapping, Sample};
 use super::preset::Preset;
-use super::row::Row;
-use super::{ReplayError, ReplayOptions};
+use super::row::{Kind, Row};
+use super::{OnError, ReplayError, ReplayOptions};
+
+/// How many rows are looked at for a good one, which tells what the columns are.
+const MAX_READ_AHEAD: usize = 100;
 
 /// How an input is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +29,12 @@ pub(super) struct Source {
     pub(super) columns: Columns,
     /// Time between rows, for inputs without timestamps.
     pub(super) step_micros: Option<i64>,
-    /// The first row of standard input, which was read to find out about it and cannot be read again.
-    first: Option<First>,
+    /// Rows of standard input that were read to find out about it and cannot be read again, the next one first.
+    read_ahead: VecDeque<Taken>,
 }
 
-struct First {
+/// A row, or what is wrong with it.
+struct Taken {
     line: u64,
     row: Result<Row, String>,
 }
@@ -62,21 +67,21 @@ impl Source {
             }
             Format::JsonLines => Rows::Jsonl(Jsonl::open(lines)),
         };
-        // The first row tells what the columns are. A malformed one is reported when it is its turn.
-        let mut sample = Row::default();
-        let mut first = None;
-        if rows.lines_mut().skip_breaks().map_err(unreadable)? {
-            let line = rows.lines().place().lines + 1;
-            let read = rows.read(&mut sample).map_err(unreadable)?;
-            first = Some(First { line, row: read.map(|()| sample.clone()) });
-        }
-        if !matches!(first, Some(First { row: Ok(_), .. })) {
-            rows.fill_names(&mut sample);
-        }
+        let read_ahead = rows.read_ahead().map_err(unreadable)?;
+        let sample = match read_ahead.back() {
+            Some(Taken { row: Ok(row), .. }) => row.clone(),
+            // Without a good row the columns cannot be known; what is wrong with the first is what matters.
+            Some(_) if options.on_error == OnError::Stop || format == Format::JsonLines => {
+                let Taken { line, row } = &read_ahead[0];
+                let problem = row.as_ref().err().cloned().unwrap_or_default();
+                return Err(ReplayError::Row { input: input.name(), line: *line, problem });
+            }
+            _ => rows.names(),
+        };
         let (columns, step_micros) = find_columns(input, &sample, format, options).map_err(bad)?;
-        let mut source = Self { rows, columns, step_micros, first: None };
+        let mut source = Self { rows, columns, step_micros, read_ahead: VecDeque::new() };
         match input {
-            Input::Stdin => source.first = first,
+            Input::Stdin => source.read_ahead = read_ahead,
             Input::File(_) => {
                 let place = if place == Place::default() { source.rows.start() } else { place };
                 source.rows = source.rows.at(Lines::open(input, place).map_err(unreadable)?);
@@ -87,8 +92,8 @@ impl Source {
 
     /// Moves to the next row and returns its line, counted from 1; `None` at the end.
     pub(super) fn next_line(&mut self) -> io::Result<Option<u64>> {
-        if let Some(first) = &self.first {
-            return Ok(Some(first.line));
+        if let Some(taken) = self.read_ahead.front() {
+            return Ok(Some(taken.line));
         }
         let more = self.rows.lines_mut().skip_breaks()?;
         Ok(more.then(|| self.rows.lines().place().lines + 1))
@@ -96,8 +101,8 @@ impl Source {
 
     /// Reads the row that [`Source::next_line`] found. `Err` is what is wrong with it.
     pub(super) fn read(&mut self, row: &mut Row) -> io::Result<Result<(), String>> {
-        match self.first.take() {
-            Some(first) => Ok(first.row.map(|first| *row = first)),
+        match self.read_ahead.pop_front() {
+            Some(taken) => Ok(taken.row.map(|taken| *row = taken)),
             None => self.rows.read(row),
         }
     }
@@ -145,12 +150,31 @@ impl Rows {
         }
     }
 
-    /// The columns' names, with empty cells, as far as they are known without a row.
-    fn fill_names(&self, row: &mut Row) {
-        row.clear();
-        if let Self::Csv(csv) = self {
-            csv.header().iter().for_each(|name| row.push(name, super::row::Kind::Text, ""));
+    /// Reads up to the first good row, or as far as it is worth looking for one.
+    fn read_ahead(&mut self) -> io::Result<VecDeque<Taken>> {
+        let mut taken = VecDeque::new();
+        let mut row = Row::default();
+        while taken.len() < MAX_READ_AHEAD && self.lines_mut().skip_breaks()? {
+            let line = self.lines().place().lines + 1;
+            let read = self.read(&mut row)?;
+            let good = read.is_ok();
+            taken.push_back(Taken { line, row: read.map(|()| row.clone()) });
+            if good {
+                break;
+            }
         }
+        Ok(taken)
+    }
+
+    /// The columns' names, with empty cells, as far as they are known without a row.
+    fn names(&self) -> Row {
+        let mut row = Row::default();
+        if let Self::Csv(csv) = self {
+            for name in csv.header() {
+                row.push(name, Kind::Text, "");
+            }
+        }
+        row
     }
 }
 

@@ -250,7 +250,6 @@ impl<'o> Replay<'o> {
         if std::mem::take(&mut self.new_pass) {
             gap = self.step_between_passes();
         }
-        self.counts.rows += 1;
         Record {
             key: &self.sensor_id,
             payload: &self.payload,

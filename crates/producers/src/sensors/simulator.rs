@@ -255,6 +255,11 @@ impl Simulator {
         self.counts
     }
 
+    /// Records of readings that were taken and not sent yet.
+    pub fn waiting(&self) -> u64 {
+        self.held + self.pending.len() as u64
+    }
+
     /// How many more readings may be taken.
     fn room(&self) -> u64 {
         self.count.map_or(u64::MAX, |count| count.saturating_sub(self.emitted + self.held))
