@@ -5,7 +5,7 @@
 //! | 0 | done |
 //! | 1 | failure |
 //! | 2 | usage: unknown flags, bad arguments |
-//! | 69 | the brokers cannot be reached or refuse |
+//! | 69 | Kafka, or a topic or group in it, is not there, or refuses |
 //! | 74 | input or output failed |
 //! | 78 | configuration |
 //! | 130, 143 | ended by SIGINT, SIGTERM (128 + the signal's number), after draining |
@@ -163,6 +163,8 @@ fn kafka_code(error: &kafka::Error) -> u8 {
         kafka::Error::Settings(_) => CONFIG,
         kafka::Error::Unreachable { .. }
         | kafka::Error::Authentication { .. }
+        | kafka::Error::MissingTopic { .. }
+        | kafka::Error::MissingGroup { .. }
         | kafka::Error::Unacknowledged { .. } => UNAVAILABLE,
         kafka::Error::Thread { .. } => IO,
         error if error.is_retryable() => UNAVAILABLE,
@@ -207,9 +209,10 @@ mod tests {
 
     use super::*;
 
-    fn check(error: anyhow::Error, expected_code: u8, expected_text: &str) {
+    fn check(error: impl Into<anyhow::Error>, expected_code: u8, expected_text: &str) {
+        let error = error.into();
         assert_eq!(describe(&error), expected_text);
-        assert_eq!(super::code(&error), expected_code, "{expected_text}");
+        assert_eq!(code(&error), expected_code, "{expected_text}");
     }
 
     fn unreachable() -> kafka::Error {
@@ -223,32 +226,28 @@ mod tests {
     #[test]
     fn every_kind_of_error_has_its_code_and_its_line() {
         check(anyhow!("one\ntwo"), FAILURE, "one two");
-        check(UsageError("add --yes".into()).into(), USAGE, "add --yes");
-        check(unreachable().into(), UNAVAILABLE, UNREACHABLE);
-        check(producers::Error::Kafka(unreachable()).into(), UNAVAILABLE, UNREACHABLE);
-        check(analyze::Error::Kafka(unreachable()).into(), UNAVAILABLE, UNREACHABLE);
+        check(UsageError("add --yes".into()), USAGE, "add --yes");
+        check(unreachable(), UNAVAILABLE, UNREACHABLE);
+        check(producers::Error::Kafka(unreachable()), UNAVAILABLE, UNREACHABLE);
+        check(analyze::Error::Kafka(unreachable()), UNAVAILABLE, UNREACHABLE);
         let full = || io::Error::new(io::ErrorKind::StorageFull, "disk full");
         check(anyhow::Error::new(full()).context("cannot write"), IO, "cannot write: disk full");
-        check(
-            analyze::Error::Output { source: full() }.into(),
-            IO,
-            "cannot write to standard output: disk full",
-        );
+        check(analyze::Error::Output { source: full() }, IO, "cannot write to standard output: disk full");
         let missing = kafka::Error::MissingTopic { topic: "t".into(), bootstrap: "h:1".into() };
         let text = "topic \"t\" does not exist on h:1; create it with: streamgauge topics create t";
-        check(missing.into(), FAILURE, text);
+        check(missing, UNAVAILABLE, text);
         let unknown = kafka::SettingsError::Unknown { key: "lingerms".into(), nearest: None };
         let text = "-X lingerms: unknown Kafka property \"lingerms\"";
         let origin = Some(crate::settings::Origin::Flag("-X lingerms".into()));
-        check(SettingsError::Kafka { origin, verdict: unknown }.into(), CONFIG, text);
+        check(SettingsError::Kafka { origin, verdict: unknown }, CONFIG, text);
     }
 
     #[test]
     fn a_taken_port_is_input_output_and_a_bad_address_configuration() {
         let listen = |kind| ServeError::Listen { address: "h:1".into(), source: io::Error::new(kind, "no") };
         let text = "cannot listen on h:1: no; choose another address with --metrics-listen (metrics.listen)";
-        check(listen(io::ErrorKind::AddrInUse).into(), IO, text);
-        check(listen(io::ErrorKind::InvalidInput).into(), CONFIG, text);
+        check(listen(io::ErrorKind::AddrInUse), IO, text);
+        check(listen(io::ErrorKind::InvalidInput), CONFIG, text);
     }
 
     #[test]
