@@ -1,4 +1,4 @@
-//! JSON as bytes: a one-pass [`Cursor`](cursor::Cursor) over a text and the [`write`] functions. It knows no reading.
+//! JSON as bytes: a cursor that reads a text in one pass, and functions that write. Nothing here knows a reading.
 //!
 //! # What is accepted
 //! Exactly RFC 8259, and of that only what has a meaning as data: strings must be Unicode (a `\ud800` without its

@@ -22,11 +22,12 @@
 //!
 //! At least one measurement is required. `null` is the same as an absent field. A location has both coordinates, or
 //! neither, which is the same as no location (a receiver without a fix); one alone is refused.
-//! Keys may come in any order, with any white space and any escapes.
+//! Keys may come in any order, with any white space and any escapes, but only once. A payload has at most 1 MiB
+//! ([`MAX_PAYLOAD_BYTES`]), 32 levels ([`MAX_DEPTH`]) and 1,024 unknown fields ([`MAX_FIELDS`]).
 //!
 //! What is well-formed but cannot be true is kept and shown by [`Reading::implausible`].
 //!
-//! [`decode`] and [`encode`] own the two directions; [`Reject`] is why a payload is no reading.
+//! [`decode()`] and [`encode()`] are the two directions; [`Reject`] is why a payload is no reading.
 
 mod decode;
 mod encode;

@@ -60,7 +60,8 @@ pub struct TopicSpec {
 }
 
 impl TopicSpec {
-    fn new(name: impl Into<String>, partitions: i32, retention: Duration) -> Self {
+    /// A topic that deletes what is older than `retention`, with the broker's defaults for the rest.
+    pub fn new(name: impl Into<String>, partitions: i32, retention: Duration) -> Self {
         Self {
             name: name.into(),
             partitions,

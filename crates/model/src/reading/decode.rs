@@ -1,16 +1,7 @@
 //! A payload to a reading: one pass over the bytes, borrowing from them, without allocation.
 //!
-//! # Which reason wins
-//! 1. [`Reject::TooLarge`], then 2. [`Reject::InvalidUtf8`], for the payload as a whole;
-//! 3. the first problem met from left to right, be it the grammar's or a field's (so a wrong type at byte 20 hides a
-//!    missing brace at byte 200). A duplicate is met at its second key, an incomplete location at its end;
-//! 4. with the whole payload read: a missing sensor id, then a missing timestamp, then no measurement.
-//!
-//! A payload that begins as something else than an object is [`Reject::NotAnObject`] only if it is JSON, and a value
-//! is of the wrong type only if it is JSON.
-//!
-//! # What is not checked
-//! Duplicate keys inside unknown objects, which are skipped.
+//! The known fields are recognised and their values read without looking for their ends first; whatever is written in
+//! an unusual way (escapes, space before a colon, many digits) takes a slower and general way to the same result.
 //!
 //! Invariant: what is accepted is JSON, and what is not JSON is rejected, by the judgement of `serde_json`.
 
@@ -44,9 +35,18 @@ impl From<Reject> for Fault {
     }
 }
 
-/// Reads one reading from `payload`.
+/// Reads one reading from `payload`, in the format of the [module](crate::reading).
 ///
-/// Fails with the [`Reject`] that the [module](self) says.
+/// # Which reason wins
+/// Where a payload is wrong in several ways, its [`Reject`] is
+/// 1. [`Reject::TooLarge`], or else [`Reject::InvalidUtf8`], for the payload as a whole;
+/// 2. the first problem met from left to right, be it the grammar's or a field's (so a wrong type at byte 20 hides a
+///    missing brace at byte 200). A duplicate is met at its second key, an incomplete location at its end;
+/// 3. with the whole payload read: a missing sensor id, then a missing timestamp, then no measurement.
+///
+/// A value is of the wrong type, and a payload no object, only if it is JSON.
+///
+/// Duplicate keys inside unknown fields, which are skipped, are not looked for.
 pub fn decode<'a>(payload: &'a [u8], scratch: &'a mut Scratch) -> Result<Reading<'a>, Reject> {
     if payload.len() > MAX_PAYLOAD_BYTES {
         return Err(Reject::TooLarge { bytes: payload.len() });

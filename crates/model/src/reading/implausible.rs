@@ -27,7 +27,8 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// Whether `value` keeps it.
+    /// Whether `value` keeps it; NaN keeps none.
+    #[inline]
     pub fn admits(self, value: f64) -> bool {
         match self {
             Self::AtLeast(bound) => value >= bound,
@@ -47,19 +48,25 @@ impl fmt::Display for Bound {
     }
 }
 
+const TEMPERATURE_BOUNDS: &[Bound] = &[Bound::AtLeast(-273.15)];
+const HUMIDITY_BOUNDS: &[Bound] = &[Bound::AtLeast(0.0), Bound::AtMost(100.0)];
+const PRESSURE_BOUNDS: &[Bound] = &[Bound::Above(0.0)];
+const LATITUDE_BOUNDS: &[Bound] = &[Bound::AtLeast(-90.0), Bound::AtMost(90.0)];
+const LONGITUDE_BOUNDS: &[Bound] = &[Bound::AtLeast(-180.0), Bound::AtMost(180.0)];
+
 impl Implausible {
     /// Checks one measurement by its name; names without a known bound are always plausible.
     pub fn check(metric: &str, value: f64) -> Option<Self> {
-        let (metric, bounds): (_, &[Bound]) = match metric {
-            TEMPERATURE => (TEMPERATURE, &[Bound::AtLeast(-273.15)]),
-            HUMIDITY => (HUMIDITY, &[Bound::AtLeast(0.0), Bound::AtMost(100.0)]),
-            PRESSURE => (PRESSURE, &[Bound::Above(0.0)]),
-            _ => return None,
-        };
-        Self::against(metric, value, bounds)
+        match metric {
+            TEMPERATURE => Self::against(TEMPERATURE_BOUNDS, TEMPERATURE, value),
+            HUMIDITY => Self::against(HUMIDITY_BOUNDS, HUMIDITY, value),
+            PRESSURE => Self::against(PRESSURE_BOUNDS, PRESSURE, value),
+            _ => None,
+        }
     }
 
-    fn against(metric: &'static str, value: f64, bounds: &[Bound]) -> Option<Self> {
+    #[inline]
+    fn against(bounds: &[Bound], metric: &'static str, value: f64) -> Option<Self> {
         let bound = *bounds.iter().find(|bound| !bound.admits(value))?;
         Some(Self { metric, value, bound })
     }
@@ -78,16 +85,13 @@ impl Reading<'_> {
     /// beyond ±90° or a longitude beyond ±180°. The reading is kept; it is a sign of a faulty sensor.
     #[inline]
     pub fn implausible(&self) -> Option<Implausible> {
-        let measured =
-            [(TEMPERATURE, self.temperature), (HUMIDITY, self.humidity), (PRESSURE, self.pressure)];
-        let in_measurements =
-            measured.into_iter().find_map(|(metric, value)| Implausible::check(metric, value?));
-        in_measurements.or_else(|| {
-            let location = self.location?;
-            let turn = |most: f64| [Bound::AtLeast(-most), Bound::AtMost(most)];
-            Implausible::against("location.latitude", location.latitude, &turn(90.0))
-                .or_else(|| Implausible::against("location.longitude", location.longitude, &turn(180.0)))
-        })
+        let against = |bounds, metric, value: Option<f64>| Implausible::against(bounds, metric, value?);
+        let (latitude, longitude) = self.location.map(|place| (place.latitude, place.longitude)).unzip();
+        against(TEMPERATURE_BOUNDS, TEMPERATURE, self.temperature)
+            .or_else(|| against(HUMIDITY_BOUNDS, HUMIDITY, self.humidity))
+            .or_else(|| against(PRESSURE_BOUNDS, PRESSURE, self.pressure))
+            .or_else(|| against(LATITUDE_BOUNDS, "location.latitude", latitude))
+            .or_else(|| against(LONGITUDE_BOUNDS, "location.longitude", longitude))
     }
 }
 
