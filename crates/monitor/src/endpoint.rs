@@ -45,6 +45,9 @@ async fn readiness(State(endpoint): State<Arc<Endpoint>>) -> Answer {
     let report = endpoint.status.report();
     let stopping = endpoint.shutdown.is_requested();
     let mut components = Map::new();
+    if report.components.is_empty() {
+        components.insert("process".to_owned(), json!({"ready": false, "reason": "starting"}));
+    }
     for (component, reason) in report.components {
         let reason =
             reason.map_or(json!({"ready": true}), |reason| json!({"ready": false, "reason": reason}));

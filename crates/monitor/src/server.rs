@@ -159,7 +159,11 @@ mod tests {
                 "200 OK",
                 vec!["application/openmetrics-text; version=1.0.0", "seen_total 5\n", "# EOF"],
             ),
-            ("/readyz", "200 OK", vec![r#"{"ready":true,"components":{}}"#]),
+            (
+                "/readyz",
+                "503 Service Unavailable",
+                vec![r#"{"process":{"ready":false,"reason":"starting"}}"#],
+            ),
             ("/nothing", "404 Not Found", vec!["/healthz /readyz /metrics /version"]),
         ] {
             let answer = fetch(&server, path);

@@ -12,7 +12,8 @@ pub struct Status {
 /// What a [`Status`] says at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {
-    /// True if no component has a reason against it. A process without components is ready.
+    /// True if there are components and none has a reason against it. A process whose components have not said anything
+    /// yet is still starting.
     pub ready: bool,
     /// Each component with the reason why it is not ready; `None` means ready.
     pub components: BTreeMap<String, Option<String>>,
@@ -37,7 +38,8 @@ impl Status {
     /// What holds now.
     pub fn report(&self) -> StatusReport {
         let components = self.lock().clone();
-        StatusReport { ready: components.values().all(Option::is_none), components }
+        let ready = !components.is_empty() && components.values().all(Option::is_none);
+        StatusReport { ready, components }
     }
 
     fn set(&self, component: &str, reason: Option<String>) {
@@ -62,7 +64,7 @@ mod tests {
     #[test]
     fn ready_only_when_every_component_is() {
         let status = Status::new();
-        assert!(status.report().ready);
+        assert!(!status.report().ready);
         status.set_unready("kafka", "no broker answers");
         status.set_ready("http");
         let report = status.report();
