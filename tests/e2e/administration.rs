@@ -13,6 +13,7 @@ on_both_releases!(
     a_deleted_topic_is_gone,
     what_does_not_exist_is_named,
     groups_are_listed_described_and_reset,
+    the_doctor_knows_the_release_and_the_topics,
 );
 
 /// The entry of a list of objects that has this name.
@@ -46,7 +47,9 @@ fn topics_are_created_once_and_described(version: Version) {
     }
 
     Client::KafkaPython.write(stage.bootstrap(), topic, &[Outgoing::new("key", "value")]);
-    assert_eq!(stage.json(&["topics", "describe", topic])[0]["records"], 1);
+    let described = &stage.json(&["topics", "describe", topic])[0];
+    assert_eq!(described["records"], 1);
+    assert!(described["bytes"].as_u64() > Some(0), "{described}");
     let listed = stage.json(&["topics", "list"]);
     assert_eq!(entry(&listed, "topic", topic)["partitions"], 2);
     let table = stage.run(&["topics", "list"]).expect_success().stdout;
@@ -79,6 +82,18 @@ fn the_catalogue_is_what_the_documentation_says(version: Version) {
             assert!(line.contains(&format!("retention.ms={}", days * day)), "{line}");
         }
     }
+}
+
+fn the_doctor_knows_the_release_and_the_topics(version: Version) {
+    let stage = Stage::on_shared(version, "doctor");
+    stage.run(&["topics", "create"]).expect_success();
+    let checked = stage.json(&["doctor"]);
+    assert_eq!(checked["ok"], true, "{checked:#}");
+    let release = if version == Version::V39 { "Kafka 3.9" } else { "Kafka 4.1" };
+    assert_eq!(entry(&checked["checks"], "check", "version")["found"], release);
+    assert_eq!(entry(&checked["checks"], "check", "topics")["outcome"], "ok");
+    let text = stage.run(&["doctor"]).expect_success().stdout;
+    assert!(text.contains(release) && text.contains(stage.bootstrap()), "{text}");
 }
 
 fn a_deleted_topic_is_gone(version: Version) {

@@ -81,6 +81,7 @@ fn secured_with(version: Version, port: u16) {
     );
 
     settings_in_a_file(&secured, &fresh("file"));
+    the_doctor_misses_the_topics(&secured);
     wrong_ways_are_told(&secured);
 }
 
@@ -108,6 +109,21 @@ fn settings_in_a_file(secured: &Secured, stage: &Stage<'_>) {
     assert_eq!(records.len(), 10);
 }
 
+/// This cluster has none of the catalogue's topics yet.
+fn the_doctor_misses_the_topics(secured: &Secured) {
+    let (user, password) = secured.user();
+    let directory = tempfile::tempdir().expect("a directory for a test");
+    let way = secured.sasl("SCRAM-SHA-512", user, password);
+    let checked = finish(streamgauge(directory.path()).args(["doctor", "-o", "json"]).args(&way)).json();
+    let checks = checked["checks"].as_array().expect("a list");
+    let fixes: Vec<_> = checks.iter().filter_map(|check| check["fix"].as_str()).collect();
+    assert!(fixes.iter().any(|fix| fix.contains("streamgauge topics create")), "{checked:#}");
+    assert!(
+        checks.iter().any(|check| check["check"] == "connection" && check["outcome"] == "ok"),
+        "{checked:#}"
+    );
+}
+
 /// Each mistake: its flags, and what the message must name.
 fn wrong_ways_are_told(secured: &Secured) {
     let (user, password) = secured.user();
@@ -122,13 +138,17 @@ fn wrong_ways_are_told(secured: &Secured) {
         (plain_way, "security.protocol"),
     ];
     let directory = tempfile::tempdir().expect("a directory for a test");
-    for (way, named) in ways {
-        for command in [&["topics", "list"][..], &["produce", "sensors", "--count", "1"], &["analyze"]] {
-            let error = finish(streamgauge(directory.path()).args(command).args(&way)).expect_one_error(69);
-            assert!(error.contains(named), "{command:?} {way:?}: {error}");
-            assert!(!error.contains(password), "{error}");
-        }
+    let told = |command: &[&str], way: &[String], named: &str| {
+        let error = finish(streamgauge(directory.path()).args(command).args(way)).expect_one_error(69);
+        assert!(error.contains(named), "{command:?} {way:?}: {error}");
+        assert!(!error.contains(password), "{error}");
+    };
+    for (way, named) in &ways {
+        told(&["topics", "list"], way, named);
     }
+    let (way, named) = &ways[0];
+    told(&["produce", "sensors", "--count", "1"], way, named);
+    told(&["analyze"], way, named);
     let missing = secured.tls(&[format!("ssl.ca.location={ca}.missing")]);
     let error =
         finish(streamgauge(directory.path()).args(["topics", "list"]).args(missing)).expect_one_error(78);
