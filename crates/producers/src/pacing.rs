@@ -19,8 +19,11 @@ pub const COALESCE: Duration = Duration::from_millis(1);
 /// How much of a held-up schedule is made good at full speed.
 pub const MAX_CATCH_UP: Duration = Duration::from_mins(1);
 
-/// Without waits the clock is only read once in so many records, to see whether the time is up.
-const UNPACED_CLOCK_STRIDE: u32 = 64;
+/// How long after its time a run may go on to send what was due in time.
+pub const OVERTIME: Duration = Duration::from_secs(1);
+
+/// A stream that does not wait reads the clock only once in so many records.
+const CLOCK_STRIDE: u32 = 64;
 
 /// Seconds of simulated time that pass in a second of real time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -163,11 +166,9 @@ impl Pacer {
             if shutdown.is_requested() {
                 return Turn::Stopped;
             }
-            let Some(due) = self.schedule.due(offset) else { return self.unpaced() };
-            if due > self.elapsed {
-                self.elapsed = self.started.elapsed();
-            }
-            if self.time_is_up() {
+            let due = self.schedule.due(offset);
+            self.read_clock(due);
+            if self.is_over(due) {
                 return Turn::TimeUp;
             }
             let moved = self.schedule.moved();
@@ -195,7 +196,7 @@ impl Pacer {
     /// A new look at the clock, for after the stream was held up. True once the run's time is up.
     pub(crate) fn check_time(&mut self) -> bool {
         self.elapsed = self.started.elapsed();
-        self.time_is_up()
+        self.is_over(None)
     }
 
     /// How far the schedule was moved since this was asked last.
@@ -207,22 +208,21 @@ impl Pacer {
         &self.schedule
     }
 
-    fn time_is_up(&self) -> bool {
-        self.limit.is_some_and(|limit| self.elapsed >= limit)
+    /// Reads the clock if it is needed for a record that is due then, and now and then anyway.
+    fn read_clock(&mut self, due: Option<Duration>) {
+        self.unread += 1;
+        if self.unread >= CLOCK_STRIDE || due.is_some_and(|due| due > self.elapsed) {
+            self.unread = 0;
+            self.elapsed = self.started.elapsed();
+        }
     }
 
-    fn unpaced(&mut self) -> Turn {
-        if self.limit.is_some() {
-            self.unread += 1;
-            if self.unread >= UNPACED_CLOCK_STRIDE {
-                self.unread = 0;
-                self.elapsed = self.started.elapsed();
-            }
-            if self.time_is_up() {
-                return Turn::TimeUp;
-            }
-        }
-        Turn::Due
+    /// Whether the run is over before the record that is due then. What was due in time is still sent if that takes
+    /// only a little longer, so that a rate and a duration give the number of records that one expects.
+    fn is_over(&self, due: Option<Duration>) -> bool {
+        let Some(limit) = self.limit else { return false };
+        let in_time = due.is_some_and(|due| due < limit);
+        self.elapsed >= if in_time { limit.saturating_add(OVERTIME) } else { limit }
     }
 }
 
@@ -289,6 +289,12 @@ mod tests {
         let mut pacer = Pacer::start(Speed::REAL, Some(hour));
         assert_eq!(pacer.wait(Duration::ZERO, Duration::MAX, &shutdown), Turn::Due);
         assert_eq!(pacer.wait(hour * 2, Duration::from_micros(1), &shutdown), Turn::NotYet);
+        let just_before = hour.saturating_sub(COALESCE);
+        pacer.elapsed = hour;
+        assert!(pacer.is_over(Some(hour)) && pacer.is_over(None));
+        assert!(!pacer.is_over(Some(just_before)), "what was due in time is still sent");
+        pacer.elapsed = hour + OVERTIME;
+        assert!(pacer.is_over(Some(just_before)), "but not for ever");
         let mut brief = Pacer::start(Speed::REAL, Some(Duration::from_micros(1)));
         assert_eq!(brief.wait(hour, Duration::MAX, &shutdown), Turn::TimeUp);
         shutdown.request(runtime::StopReason::Finished);
