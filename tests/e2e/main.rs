@@ -17,5 +17,7 @@ mod full_disk;
 mod harness;
 mod operation;
 mod rebalance;
+mod replay;
 mod security;
 mod statistics;
+mod terminal;

@@ -1,7 +1,7 @@
 //! `produce sensors`, then `analyze`: counts and statistics equal what Python computes from the same topic.
 
 use serde_json::Value;
-use testing::Version;
+use testing::{Version, project};
 
 use crate::harness::clients::{Client, audit, statistics};
 use crate::harness::on_both_releases;
@@ -15,6 +15,7 @@ on_both_releases!(
     faults_are_counted_as_python_counts_them,
     the_same_seed_gives_the_same_readings,
     a_group_reads_on_where_it_stopped,
+    the_settings_of_the_python_pipeline_work,
 );
 
 /// Produces `count` readings of 50 sensors and returns the producer's summary.
@@ -124,4 +125,17 @@ fn a_group_reads_on_where_it_stopped(version: Version) {
         let run = stage.run(&[&fixed[..], &["--commit", commit, "-q"]].concat()).expect_success();
         assert_eq!(run.summary()["readings"], count, "each run counts what is new");
     }
+}
+
+fn the_settings_of_the_python_pipeline_work(version: Version) {
+    let stage = Stage::shared(version, "seed-settings");
+    let settings = project().join("config/seed.toml");
+    let settings = ["-c", settings.to_str().expect("UTF-8"), "-o", "json", "-q"];
+    let produce = ["produce", "sensors", "--topic", &stage.topic, "--count", "2000", "--interval", "0"];
+    let produced = stage.run(&[&produce[..], &settings].concat()).expect_success().summary();
+    assert_eq!(produced["acknowledged"], 2_000);
+    let analyze = ["analyze", "--topic", &stage.topic, "--group", &stage.group, "--exit-at-end"];
+    let analyzed = stage.run(&[&analyze[..], &settings].concat()).expect_success().summary();
+    assert_eq!(analyzed["readings"], 2_000);
+    audit(stage.bootstrap(), &stage.topic).expect_whole();
 }

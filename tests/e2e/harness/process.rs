@@ -1,7 +1,7 @@
 //! Child processes: started, watched line by line, signalled, killed, and never left behind.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -97,31 +97,29 @@ pub(crate) struct Running {
 
 /// What a process has written so far, and the thread that gathers it.
 struct Stream {
-    text: Arc<Mutex<String>>,
+    bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Stream {
-    fn gather(name: &str, source: Option<impl std::io::Read + Send + 'static>) -> Self {
-        let text = Arc::new(Mutex::new(String::new()));
-        let reader = source.map(|source| {
-            let text = Arc::clone(&text);
+    fn gather(name: &str, source: Option<impl Read + Send + 'static>) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let reader = source.map(|mut source| {
+            let bytes = Arc::clone(&bytes);
             let read = move || {
-                let mut lines = BufReader::new(source);
-                let mut line = Vec::new();
+                let mut piece = [0; 65_536];
                 // An error is the end too: the process was killed.
-                while lines.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
-                    text.lock().expect("no holder panics").push_str(&String::from_utf8_lossy(&line));
-                    line.clear();
+                while let Ok(count @ 1..) = source.read(&mut piece) {
+                    bytes.lock().expect("no holder panics").extend_from_slice(&piece[..count]);
                 }
             };
             thread::Builder::new().name(name.to_owned()).spawn(read).expect("a thread for a test")
         });
-        Self { text, reader }
+        Self { bytes, reader }
     }
 
     fn so_far(&self) -> String {
-        self.text.lock().expect("no holder panics").clone()
+        String::from_utf8_lossy(&self.bytes.lock().expect("no holder panics")).into_owned()
     }
 
     /// Everything, once the process has ended.
@@ -142,15 +140,27 @@ impl Running {
     /// The same with something on standard input, written by a thread of its own.
     pub(crate) fn start_with_input(command: &mut Command, input: Option<Vec<u8>>) -> Self {
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child =
-            command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
-        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+        let mut running = Self::spawn(command);
+        if let (Some(input), Some(mut stdin)) = (input, running.child.stdin.take()) {
             // A child that ends without reading everything closes the pipe: no concern of the writer.
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
+        running
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
         let stdout = Stream::gather("stdout", child.stdout.take());
         let stderr = Stream::gather("stderr", child.stderr.take());
         Self { child, stdout, stderr }
+    }
+
+    /// Starts a command whose input is typed.
+    pub(crate) fn start_interactive(command: &mut Command) -> (Self, Keyboard) {
+        let mut running = Self::spawn(command.stdin(Stdio::piped()));
+        let keyboard = Keyboard(running.child.stdin.take().expect("it is piped"));
+        (running, keyboard)
     }
 
     /// Sends a signal.
@@ -207,6 +217,15 @@ impl Running {
         let status =
             wait_for("the end of a process", limit, || child.try_wait().expect("its process is ours"));
         Outcome { status, stdout: self.stdout.finish(), stderr: self.stderr.finish() }
+    }
+}
+
+/// What types into a process.
+pub(crate) struct Keyboard(ChildStdin);
+
+impl Keyboard {
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.0.write_all(keys.as_bytes()).and_then(|()| self.0.flush()).expect("it reads its input");
     }
 }
 
