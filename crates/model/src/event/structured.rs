@@ -1,8 +1,8 @@
 //! Structured mode: the whole event as one JSON object (the `CloudEvents` JSON format).
 //!
 //! Data of a JSON media type keeps its bytes as they stand in the object; a string of any other type gives its
-//! characters; `data_base64` gives its bytes. An attribute that is `null` is absent; one that is a boolean or a number
-//! gives its JSON text.
+//! characters; `data_base64` gives its bytes. An attribute that is `null` is absent; an extension that is a boolean or a
+//! number gives its JSON text.
 //!
 //! Invariant: the whole object, data included, is JSON by the crate's one measure (see [`crate::json`]), so whoever reads
 //! the data later finds no half surrogate and no number beyond `f64` in it.
@@ -22,6 +22,9 @@ use crate::quoted::quoted;
 
 /// How deep the object may nest, itself being the first level; as deep as `serde_json` parses.
 const MAX_DEPTH: usize = 127;
+/// The attributes that the specification types as strings.
+const STRINGS: [&str; 8] =
+    ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"];
 const DATA: &str = "data";
 const DATA_BASE64: &str = "data_base64";
 
@@ -96,6 +99,7 @@ fn attribute(name: &str, raw: &RawValue) -> Result<Option<String>, EventReject> 
     match serde_json::from_str(raw.get()).map_err(|error| not_json(&error))? {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text)),
+        _ if STRINGS.contains(&name) => Err(invalid(name, "it is not a string")),
         Value::Bool(_) | Value::Number(_) => Ok(Some(raw.get().to_owned())),
         Value::Array(_) | Value::Object(_) => Err(invalid(name, "it is an array or an object")),
     }

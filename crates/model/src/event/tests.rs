@@ -178,6 +178,7 @@ fn structured_events_obey_theirs() {
     read(r#","data_base64":"A""#, "invalid-base64", "data_base64 is not base64 (RFC 4648, padded)");
     read(r#","data_base64":7"#, "invalid-base64", "data_base64 is not base64 (RFC 4648, padded)");
     read(r#","x":{}"#, "invalid-attribute", "attribute x is invalid: it is an array or an object");
+    read(r#","subject":7"#, "invalid-attribute", "attribute subject is invalid: it is not a string");
     let name_rule = "the name is not of lower-case letters and digits";
     read(r#","x_y":1"#, "invalid-attribute", &format!("attribute x_y is invalid: {name_rule}"));
 }
