@@ -4,6 +4,10 @@
 //! With the default settings (idempotent, `acks=all`, at most five requests in flight) every record that
 //! [`Producer::send`] took is written exactly once, in order within its partition, or is reported as failed to
 //! the delivery hook. While the brokers are away the buffer fills, then `send` waits: nothing is dropped.
+//!
+//! Known limit: the only broker of a ZooKeeper cluster, started again, can answer for a moment that a topic does not
+//! exist. librdkafka takes that as final: what is buffered is then reported as failed (`UnknownPartition`), although
+//! it could have been sent a moment later. KRaft brokers do not answer before they know their topics.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
