@@ -27,6 +27,9 @@ const LONGEST_ROOM_WAIT: Duration = Duration::from_millis(50);
 const FAILURE_STRIDE: u32 = 64;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
+/// A paced stream waits this long for its first record to be acknowledged, before its clock starts.
+const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(2);
+
 /// Where records go.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -62,11 +65,37 @@ pub(crate) struct Outlet<'a> {
     topic: &'a Topic,
     shutdown: &'a Shutdown,
     since_check: u32,
+    begun: bool,
+    /// When the stream began to flow.
+    started: Instant,
 }
 
 impl Outlet<'_> {
     /// Hands a record over, waiting for room if need be.
     pub(crate) fn send(&mut self, record: &Outgoing<'_>, pacer: &mut Pacer) -> Result<Sent, Error> {
+        let sent = self.send_when_there_is_room(record, pacer);
+        if !self.begun {
+            self.begun = true;
+            self.begin(pacer);
+        }
+        sent
+    }
+
+    /// Lets the first record of a paced stream open the way before the clock starts: the client connects and gets its
+    /// identity from the brokers, which takes up to half a second that no later record has to wait.
+    fn begin(&mut self, pacer: &mut Pacer) {
+        if pacer.is_paced() {
+            let started = Instant::now();
+            while self.producer.counters().in_flight() > 0
+                && started.elapsed() < LONGEST_FIRST_WAIT
+                && !self.shutdown.wait(FIRST_ROOM_WAIT)
+            {}
+            pacer.begin();
+            self.started = Instant::now();
+        }
+    }
+
+    fn send_when_there_is_room(&mut self, record: &Outgoing<'_>, pacer: &mut Pacer) -> Result<Sent, Error> {
         self.since_check += 1;
         if self.since_check >= FAILURE_STRIDE {
             self.check_failures()?;
@@ -128,7 +157,6 @@ pub(crate) fn deliver(
 ) -> Result<Summary, Error> {
     let producer = Producer::start(settings, options)?;
     let topic = producer.topic(&target.topic)?;
-    let started = Instant::now();
     let mut details = Summary::default();
     let ended: Result<_, Error> = thread::scope(|scope| {
         let done = Done(Shutdown::new());
@@ -137,14 +165,21 @@ pub(crate) fn deliver(
             .name("progress".to_owned())
             .spawn_scoped(scope, move || progress.follow(followed, &ended))
             .map_err(|source| Error::Thread { name: "progress", source })?;
-        let mut outlet = Outlet { producer: &producer, topic: &topic, shutdown, since_check: 0 };
+        let mut outlet = Outlet {
+            producer: &producer,
+            topic: &topic,
+            shutdown,
+            since_check: 0,
+            begun: false,
+            started: Instant::now(),
+        };
         let outcome = work(&mut outlet, &mut details);
         let flushed = producer.flush(target.flush_timeout);
-        Ok((outcome, flushed))
+        Ok((outcome, flushed, outlet.started.elapsed()))
     });
-    let (outcome, flushed) = ended?;
+    let (outcome, flushed, elapsed) = ended?;
     let counters = producer.counters();
-    let figures = Summary::new(&target.topic, counters, producer.latency(), started.elapsed());
+    let figures = Summary::new(&target.topic, counters, producer.latency(), elapsed);
     let stopped_by = *outcome.as_ref().unwrap_or(&StoppedBy::Error);
     let summary = Summary {
         stopped_by,

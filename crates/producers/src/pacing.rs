@@ -199,6 +199,18 @@ impl Pacer {
         self.is_over(None)
     }
 
+    /// Starts the clock anew now, because the stream was not ready to go before.
+    pub(crate) fn begin(&mut self) {
+        let waited = self.started.elapsed();
+        self.started += waited;
+        self.elapsed = Duration::ZERO;
+        self.moved += waited;
+    }
+
+    pub(crate) fn is_paced(&self) -> bool {
+        self.schedule.speed != Speed::Max
+    }
+
     /// How far the schedule was moved since this was asked last.
     pub(crate) fn take_moved(&mut self) -> Duration {
         std::mem::take(&mut self.moved)

@@ -46,7 +46,7 @@ pub struct Summary {
     pub bytes: u64,
     /// Records that were made but not handed to the client, because there was no room before the end.
     pub unsent: u64,
-    /// From the first record to the last acknowledgement.
+    /// From when the stream began to flow until the last acknowledgement.
     pub elapsed_seconds: f64,
     /// Acknowledged records a second.
     pub records_per_second: f64,
