@@ -10,23 +10,31 @@ impl Cursor<'_> {
     /// Reads a string, the cursor being at its opening quote. One with escapes is appended to `unescaped`.
     #[inline]
     pub(crate) fn string(&mut self, unescaped: &mut String) -> Result<Span, FlawAt> {
-        let start = self.at + 1;
-        self.at = start;
-        self.at = next_special(self.bytes(), self.at);
-        if self.peek() == Some(b'"') {
-            let span = Span { start: start as u32, end: self.at as u32, unescaped: false };
-            self.at += 1;
-            return Ok(span);
+        match self.plain_string() {
+            Some(span) => Ok(span),
+            None => self.escaped_string(unescaped),
         }
-        self.escaped_string(start, unescaped)
     }
 
-    /// Goes on with a string that began at `start` and is plain up to here.
+    /// Takes the string here, of which the opening quote has been seen, if it needs no unescaping.
+    #[inline]
+    pub(crate) fn plain_string(&mut self) -> Option<Span> {
+        let start = self.at + 1;
+        let end = next_special(self.bytes(), start);
+        if self.bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        Some(Span { start: start as u32, end: end as u32, unescaped: false })
+    }
+
     #[cold]
-    fn escaped_string(&mut self, start: usize, unescaped: &mut String) -> Result<Span, FlawAt> {
+    fn escaped_string(&mut self, unescaped: &mut String) -> Result<Span, FlawAt> {
         let first = unescaped.len();
-        let mut plain = start;
+        self.at += 1;
         loop {
+            let plain = self.at;
+            self.at = next_special(self.bytes(), plain);
             unescaped.push_str(&self.text()[plain..self.at]);
             match self.peek() {
                 Some(b'"') => break,
@@ -34,8 +42,6 @@ impl Cursor<'_> {
                 Some(_) => return Err(self.flaw_at(Flaw::Control, self.at)),
                 None => return Err(self.flaw_at(Flaw::End, self.at)),
             }
-            plain = self.at;
-            self.at = next_special(self.bytes(), self.at);
         }
         self.at += 1;
         Ok(Span { start: first as u32, end: unescaped.len() as u32, unescaped: true })

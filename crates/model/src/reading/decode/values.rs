@@ -29,7 +29,18 @@ impl Decoder<'_, '_> {
     /// A string, or `None` for `null`.
     #[inline]
     pub(super) fn string(&mut self, field: &'static str) -> Result<Option<Span>, Fault> {
-        match self.json.peek_token() {
+        let token = self.json.peek_token();
+        if token == Some(b'"')
+            && let Some(span) = self.json.plain_string()
+        {
+            return Ok(Some(span));
+        }
+        self.unusual_string(token, field)
+    }
+
+    #[inline(never)]
+    fn unusual_string(&mut self, token: Option<u8>, field: &'static str) -> Result<Option<Span>, Fault> {
+        match token {
             Some(b'"') => self.json.string(&mut self.scratch.unescaped).map(Some).map_err(broken),
             _ => self.null_or_wrong(field, "a string").map(|()| None),
         }
