@@ -107,7 +107,7 @@ impl Stream {
         let reader = source.map(|mut source| {
             let bytes = Arc::clone(&bytes);
             let read = move || {
-                let mut piece = [0; 65_536];
+                let mut piece = [0; 8_192];
                 // An error is the end too: the process was killed.
                 while let Ok(count @ 1..) = source.read(&mut piece) {
                     bytes.lock().expect("no holder panics").extend_from_slice(&piece[..count]);
