@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// Over how long the shown rate is taken.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
 
+/// Without any acknowledgement for this long, although records wait for one, the brokers count as silent.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// Where progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Display {
@@ -40,7 +43,7 @@ pub struct Snapshot {
     pub records_per_second: f64,
     /// Time to acknowledgement so far.
     pub latency: LatencySnapshot,
-    /// What is wrong with the brokers, while none can be reached.
+    /// What is wrong with the brokers, while none can be reached or none acknowledges anything.
     pub broker_problem: Option<String>,
 }
 
@@ -67,16 +70,18 @@ impl Progress {
         let mut meter = RateMeter::new(RATE_WINDOW);
         let mut line = String::new();
         let mut logged = started;
+        let mut silence = Silence::new(started);
         loop {
             let ended = done.wait(TICK);
             let now = Instant::now();
             let counters = producer.counters();
+            let silent = silence.observe(now, counters);
             let snapshot = Snapshot {
                 elapsed: now - started,
                 counters,
                 records_per_second: meter.sample(now, counters.acknowledged),
                 latency: producer.latency(),
-                broker_problem: producer.broker_problem(),
+                broker_problem: producer.broker_problem().or(silent),
             };
             if let Some(observer) = &mut self.observer {
                 observer(&snapshot);
@@ -93,6 +98,39 @@ impl Progress {
                 return;
             }
         }
+    }
+}
+
+/// Notices brokers that are connected but acknowledge nothing, as when one hangs.
+struct Silence {
+    /// When something was acknowledged last, or nothing was waiting.
+    heard: Instant,
+    acknowledged: u64,
+    reported: bool,
+}
+
+impl Silence {
+    fn new(now: Instant) -> Self {
+        Self { heard: now, acknowledged: 0, reported: false }
+    }
+
+    /// What there is to say about the brokers at `now`. The beginning and the end of a silence are logged.
+    fn observe(&mut self, now: Instant, counters: ProducerCounters) -> Option<String> {
+        if counters.acknowledged != self.acknowledged || counters.in_flight() == 0 {
+            if std::mem::take(&mut self.reported) {
+                let seconds = (now - self.heard).as_secs();
+                tracing::info!(seconds, "the brokers acknowledge again");
+            }
+            (self.heard, self.acknowledged) = (now, counters.acknowledged);
+        }
+        let silent = now - self.heard;
+        if silent < SILENCE {
+            return None;
+        }
+        if !std::mem::replace(&mut self.reported, true) {
+            tracing::warn!(in_flight = counters.in_flight(), "the brokers acknowledge nothing: records wait");
+        }
+        Some(format!("no acknowledgement for {} s", silent.as_secs()))
     }
 }
 
@@ -157,6 +195,22 @@ mod tests {
         };
         describe(&snapshot, &mut line);
         line
+    }
+
+    #[test]
+    fn silent_brokers_are_noticed_only_while_records_wait() {
+        let start = Instant::now();
+        let mut silence = Silence::new(start);
+        let mut said = Vec::new();
+        // Seconds, accepted, acknowledged.
+        for (at, accepted, acknowledged) in
+            [(1, 0, 0), (9, 5, 5), (12, 9, 5), (13, 9, 5), (14, 9, 9), (60, 9, 9)]
+        {
+            let counters = ProducerCounters { accepted, acknowledged, failed: 0, bytes: 0 };
+            said.push(silence.observe(start + Duration::from_secs(at), counters));
+        }
+        let waiting = |seconds: u64| Some(format!("no acknowledgement for {seconds} s"));
+        assert_eq!(said, [None, None, waiting(3), waiting(4), None, None]);
     }
 
     #[test]
