@@ -22,12 +22,26 @@ pub use settings::{Limits, SaslMechanism, Security, Settings, Tls, User};
 
 use std::sync::Arc;
 
+use kafka_protocol::protocol::StrBytes;
+
 use crate::catalog::Catalog;
 use crate::coordinator::Coordinator;
 
 /// What every request handler can reach.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
+    pub(crate) node: Node,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) coordinator: Coordinator,
+}
+
+/// What clients are told about this node, which is the whole cluster.
+pub(crate) struct Node {
+    /// Settings' node id; it leads every partition and coordinates every group.
+    pub(crate) id: i32,
+    /// Where clients are told to connect to: the advertised address, or the one that is listened on.
+    pub(crate) host: StrBytes,
+    pub(crate) port: i32,
+    /// From the format file of the data directory.
+    pub(crate) cluster_id: StrBytes,
 }
