@@ -82,7 +82,7 @@ fn one_of_three_brokers_is_killed_on_kafka_4_1_with_kraft() {
     one_of_three_brokers_is_killed(Version::V41, 9700);
 }
 
-/// The only broker dies (with KRaft), then freezes: the producer says so, waits with a bounded buffer, and goes on.
+/// The only broker dies, then freezes: the producer says so, waits with a bounded buffer, and goes on.
 fn the_only_broker_goes_away_and_comes_back(version: Version, port: u16) {
     const BUFFER: u64 = 5_000;
     let cluster = cluster(version, 1, port);
@@ -94,31 +94,29 @@ fn the_only_broker_goes_away_and_comes_back(version: Version, port: u16) {
     analyzer.wait_until("readiness", |_| metrics.readiness().filter(|status| *status == 200));
     load.wait_for_more(5_000);
 
-    // A ZooKeeper broker that starts answers, for a moment, that its topics do not exist. librdkafka takes that as final
-    // and hands the buffered records back as undelivered (see `kafka::Producer`'s guarantee), so only KRaft's is killed.
-    if version == Version::V41 {
-        cluster.kill(1);
-        load.running.wait_until("the producer's word on it", |running| {
-            let address = cluster.bootstrap.as_str();
-            running
-                .stderr()
-                .lines()
-                .any(|line| line.contains("brokers are away") && line.contains(address))
-                .then_some(())
-        });
-        for metrics in [&load.metrics, &metrics] {
-            wait_for("unreadiness", PATIENCE, || metrics.readiness().filter(|status| *status == 503));
-        }
-        wait_for("a full buffer", PATIENCE, || {
-            let in_flight = load.metrics.in_flight().unwrap_or(0);
-            assert!(in_flight <= BUFFER, "the buffer has a bound");
-            (in_flight == BUFFER).then_some(())
-        });
-        cluster.revive(1);
-        load.wait_for_more(10_000);
-        for metrics in [&load.metrics, &metrics] {
-            wait_for("readiness", PATIENCE, || metrics.readiness().filter(|status| *status == 200));
-        }
+    // A ZooKeeper broker that starts answers, for a moment, that its topics do not exist: what librdkafka hands back then
+    // must be sent again.
+    cluster.kill(1);
+    load.running.wait_until("the producer's word on it", |running| {
+        let address = cluster.bootstrap.as_str();
+        running
+            .stderr()
+            .lines()
+            .any(|line| line.contains("brokers are away") && line.contains(address))
+            .then_some(())
+    });
+    for metrics in [&load.metrics, &metrics] {
+        wait_for("unreadiness", PATIENCE, || metrics.readiness().filter(|status| *status == 503));
+    }
+    wait_for("a full buffer", PATIENCE, || {
+        let in_flight = load.metrics.in_flight().unwrap_or(0);
+        assert!(in_flight <= BUFFER, "the buffer has a bound");
+        (in_flight == BUFFER).then_some(())
+    });
+    cluster.revive(1);
+    load.wait_for_more(10_000);
+    for metrics in [&load.metrics, &metrics] {
+        wait_for("readiness", PATIENCE, || metrics.readiness().filter(|status| *status == 200));
     }
 
     cluster.pause(1);

@@ -5,9 +5,12 @@
 //! [`Producer::send`] took is written exactly once, in order within its partition, or is reported as failed to
 //! the delivery hook. While the brokers are away the buffer fills, then `send` waits: nothing is dropped.
 //!
-//! Known limit: the only broker of a ZooKeeper cluster, started again, can answer for a moment that a topic does not
-//! exist. librdkafka takes that as final: what is buffered is then reported as failed (`UnknownPartition`), although
-//! it could have been sent a moment later. KRaft brokers do not answer before they know their topics.
+//! One exception: a broker that starts can answer for a moment that a topic does not exist (the only broker of a
+//! ZooKeeper cluster does), and librdkafka then hands back what is buffered. These records are sent again when the topic
+//! is there (see [`resend`]), as new records: one whose request was on its way when the broker died, and was written
+//! without an acknowledgement, is then written a second time.
+
+mod resend;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -21,6 +24,8 @@ use crate::native::client::{Client, Shared, lock};
 use crate::native::producer::NativeTopic;
 use crate::settings::{KafkaSettings, Role};
 use crate::{CONNECT_TIMEOUT, Error};
+
+pub(crate) use resend::{Resend, Returned, says_missing};
 
 /// How long the delivery thread waits for something to report before it looks whether to stop.
 const POLL_WAIT: Duration = Duration::from_millis(100);
@@ -164,6 +169,10 @@ impl Producer {
 
     /// Hands a record over without waiting. `false`: the buffer is full and the record was not taken.
     pub fn try_send(&self, topic: &Topic, record: &Outgoing<'_>) -> Result<bool, Error> {
+        // In order: what came back goes first.
+        if self.client.shared().resend.is_waiting() {
+            return Ok(false);
+        }
         // Counted before it is sent, so that an acknowledgement never runs ahead of it.
         self.tally.accepted.fetch_add(1, Ordering::Relaxed);
         let Err(code) = topic.native.send(record) else { return Ok(true) };
@@ -171,6 +180,7 @@ impl Producer {
         match code {
             RDKafkaErrorCode::QueueFull => Ok(false),
             RDKafkaErrorCode::Fatal => Err(self.fatal()),
+            code if says_missing(code) && self.client.shared().resend.wait_for(&topic.name) => Ok(false),
             code => Err(Error::kafka(format!("cannot produce to {:?}", topic.name()), code)),
         }
     }
@@ -291,9 +301,15 @@ fn delivery_hook(tally: Arc<Tally>, mut user: Option<OnDelivery>) -> OnDelivery 
     })
 }
 
-fn poll_deliveries(client: &Client, tally: &Tally) {
+fn poll_deliveries(client: &Arc<Client>, tally: &Tally) {
     while !tally.stop.load(Ordering::Acquire) {
         client.poll(POLL_WAIT);
+        let shared = client.shared();
+        if shared.resend.is_waiting() {
+            for record in shared.resend.attempt(client) {
+                shared.deliver(&record.delivery);
+            }
+        }
         // One wake-up for all that a poll has delivered, not one a record. Taking the lock makes sure that whoever
         // has just looked at the counters is already waiting.
         drop(lock(&tally.progress.0));

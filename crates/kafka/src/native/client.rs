@@ -1,6 +1,7 @@
 //! A librdkafka handle with its callbacks: errors, logs, deliveries, rebalances and commit results.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::conf::{Conf, text_of};
 use super::{list, producer};
+use crate::producer::{Delivery, Resend};
 use crate::settings::{KafkaSettings, Role, SettingsError};
 use crate::{Error, TopicPartition};
 
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     pub(super) commits: Mutex<Vec<CommitResult>>,
     /// The hook for deliveries; only a producer has one.
     pub(crate) deliveries: OnceLock<producer::DeliveryHook>,
+    /// What came back to a producer because its topic seemed to be gone.
+    pub(crate) resend: Resend,
     /// Set while the consumer closes: the rebalance callback must answer by itself.
     pub(super) closing: AtomicBool,
 }
@@ -112,6 +116,15 @@ impl Shared {
     pub(crate) fn note_success(&self) {
         if self.troubled.load(Ordering::Relaxed) {
             self.clear_problem();
+        }
+    }
+
+    /// Reports a record's fate. A panic must not unwind into C, where this is called from: the client is declared dead
+    /// instead, which its user sees at the next call.
+    pub(crate) fn deliver(&self, delivery: &Delivery) {
+        let Some(hook) = self.deliveries.get() else { return };
+        if catch_unwind(AssertUnwindSafe(|| lock(hook)(delivery))).is_err() {
+            self.set_fatal("the delivery hook panicked".into());
         }
     }
 

@@ -1,6 +1,8 @@
 //! Messages fetched from a consumer, owned by a batch and lent out as plain slices.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use rdkafka::bindings as rd;
@@ -104,6 +106,24 @@ impl NativeMessage {
             }
         }
         found
+    }
+}
+
+/// A message that librdkafka lends for the time of a callback.
+pub(super) struct BorrowedMessage(ManuallyDrop<NativeMessage>);
+
+impl BorrowedMessage {
+    /// SAFETY: the message must be valid for as long as the view is used.
+    pub(super) unsafe fn new(message: *const rd::rd_kafka_message_t) -> Self {
+        Self(ManuallyDrop::new(NativeMessage { pointer: message.cast_mut() }))
+    }
+}
+
+impl Deref for BorrowedMessage {
+    type Target = NativeMessage;
+
+    fn deref(&self) -> &NativeMessage {
+        &self.0
     }
 }
 

@@ -1,14 +1,14 @@
 //! Producing: topic handles, sending without waiting, deliveries.
 
 use std::ffi::{CString, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use rdkafka::bindings as rd;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::client::{Client, check, error_code, lock, shared_of};
-use crate::producer::{Delivery, Outgoing};
+use super::client::{Client, check, error_code, shared_of};
+use super::message::BorrowedMessage;
+use crate::producer::{Delivery, Outgoing, Returned, says_missing};
 
 /// librdkafka's mark for "let the partitioner choose" (`RD_KAFKA_PARTITION_UA`).
 const UNASSIGNED: i32 = -1;
@@ -134,12 +134,32 @@ pub(super) unsafe extern "C" fn on_delivery(
         };
         (shared_of(opaque), delivery)
     };
-    if delivery.error.is_none() {
-        shared.note_success();
+    match delivery.error {
+        None => shared.note_success(),
+        Some(code) if says_missing(code) => {
+            // SAFETY: the message is valid during the callback and its contents are copied.
+            let record = unsafe { returned(message, delivery.clone()) };
+            if shared.resend.keep(record) {
+                return;
+            }
+        }
+        Some(_) => {}
     }
-    let Some(hook) = shared.deliveries.get() else { return };
-    // A panic must not unwind into C: the client is declared dead instead, which its user sees at the next call.
-    if catch_unwind(AssertUnwindSafe(|| lock(hook)(&delivery))).is_err() {
-        shared.set_fatal("the delivery hook panicked".into());
+    shared.deliver(&delivery);
+}
+
+/// A copy of a record that came back. SAFETY: the message is valid during the call.
+unsafe fn returned(message: *const rd::rd_kafka_message_t, delivery: Delivery) -> Returned {
+    // SAFETY: by contract; a message that was never sent has a topic handle, and the view does not outlive the message.
+    let view = unsafe { BorrowedMessage::new(message) };
+    let owned = |bytes: &[u8]| bytes.to_vec();
+    let headers = view.headers().into_iter();
+    Returned {
+        topic: view.topic_name(),
+        key: view.key().map(owned),
+        value: view.value().map(owned),
+        headers: headers.map(|(name, value)| (name.into_owned(), value.map(owned))).collect(),
+        timestamp_ms: view.timestamp_ms(),
+        delivery,
     }
 }
