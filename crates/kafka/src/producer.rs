@@ -250,6 +250,11 @@ impl Producer {
         self.client.shared().problem()
     }
 
+    /// Whether brokers answer that a topic is gone, and records wait for it to come back.
+    pub fn is_waiting_for_topic(&self) -> bool {
+        self.client.shared().resend.is_waiting()
+    }
+
     /// Why the last of the failed records failed.
     pub fn last_failure(&self) -> Option<RDKafkaErrorCode> {
         *lock(&self.tally.last_failure)

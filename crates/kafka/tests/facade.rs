@@ -14,7 +14,7 @@ use kafka::{
 };
 use model::TopicSpec;
 use runtime::Shutdown;
-use testing::{Cluster, Version, unique};
+use testing::{Cluster, Version, unique, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,12 +29,16 @@ fn settings(version: Version) -> KafkaSettings {
 
 fn new_topic(settings: &KafkaSettings, partitions: i32) -> String {
     let name = unique("facade");
+    create_topic(settings, &name, partitions);
+    name
+}
+
+fn create_topic(settings: &KafkaSettings, name: &str, partitions: i32) {
     let mut spec = TopicSpec::dead_letters("unused");
-    spec.name.clone_from(&name);
+    spec.name = name.into();
     spec.partitions = partitions;
     let admin = Admin::connect(settings, CONNECT_TIMEOUT).unwrap();
-    assert_eq!(admin.create_topics(&[spec]).unwrap(), [(name.clone(), Creation::Created)]);
-    name
+    assert_eq!(admin.create_topics(&[spec]).unwrap(), [(name.to_owned(), Creation::Created)]);
 }
 
 fn options(group: &str, topic: &str, commit: CommitMode) -> WorkerOptions {
@@ -126,6 +130,44 @@ fn records_come_back_byte_for_byte() {
     }
 }
 
+/// A broker that starts can answer for a moment that its topics do not exist. A topic that is gone and comes back is the
+/// same to the client, and happens whenever it is wanted.
+#[test]
+fn what_comes_back_because_its_topic_was_gone_is_sent_again_in_order() {
+    const BEFORE: u32 = 1_000;
+    for version in Version::ALL {
+        let mut settings = settings(version);
+        // The records wait in the client long enough to be there when it learns that the topic is gone.
+        settings.producer.insert("linger.ms".into(), "3000".into());
+        settings.producer.insert("topic.metadata.refresh.interval.ms".into(), "100".into());
+        settings.producer.insert("topic.metadata.propagation.max.ms".into(), "0".into());
+        let name = new_topic(&settings, 1);
+        let producer = Producer::start(&settings, ProducerOptions::default()).unwrap();
+        let topic = producer.topic(&name).unwrap();
+        let send = |number: u32| {
+            let text = number.to_string();
+            let record = Outgoing { value: Some(text.as_bytes()), tag: number.into(), ..Outgoing::default() };
+            producer.send(&topic, &record, &Shutdown::new()).unwrap()
+        };
+        for number in 0..BEFORE {
+            assert!(send(number));
+        }
+        Admin::connect(&settings, CONNECT_TIMEOUT).unwrap().delete_topic(&name).unwrap();
+        wait_for("the records to come back", PATIENCE, || producer.is_waiting_for_topic().then_some(()));
+        create_topic(&settings, &name, 1);
+        assert!(send(BEFORE));
+        producer.flush(PATIENCE).unwrap();
+        let counters = producer.counters();
+        assert_eq!((counters.acknowledged, counters.failed), (u64::from(BEFORE) + 1, 0));
+        let mut reader = TopicReader::open(&settings, &unique("group"), &name, ReadFrom::Beginning).unwrap();
+        let mut seen = Vec::new();
+        while let Some(batch) = reader.next_batch().unwrap() {
+            seen.extend(batch.iter().map(|record| number(record.value)));
+        }
+        assert_eq!(seen, (0..=BEFORE).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_group_resumes_where_it_committed_in_both_modes() {
     for version in Version::ALL {
@@ -201,7 +243,7 @@ fn a_rebalance_hands_partitions_over_without_gap_or_repeat() {
         }
         first.close().unwrap();
         let admin = Admin::connect(&settings, CONNECT_TIMEOUT).unwrap();
-        testing::wait_for("the second worker to take all over", PATIENCE, || {
+        wait_for("the second worker to take all over", PATIENCE, || {
             let groups = admin.groups(Some(&group)).unwrap();
             (groups[0].members.len() == 1 && groups[0].members[0].partitions.len() == 3).then_some(())
         });
