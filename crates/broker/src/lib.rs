@@ -12,18 +12,21 @@
 //! connection and wait has a bound that is a named constant or a setting; no replication.
 
 mod api;
+mod broker;
 mod catalog;
 mod coordinator;
 mod log;
 mod server;
 mod settings;
 
+pub use broker::{Broker, BrokerError, Figures, Holder, StatsHandle};
 pub use settings::{Limits, SaslMechanism, Security, Settings, Tls, User};
 
 use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
 
+use crate::broker::Stats;
 use crate::catalog::Catalog;
 use crate::coordinator::Coordinator;
 
@@ -33,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) node: Node,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) coordinator: Coordinator,
+    /// Counted by connections and handlers, read by metrics.
+    pub(crate) stats: Arc<Stats>,
 }
 
 /// What clients are told about this node, which is the whole cluster.

@@ -1,0 +1,152 @@
+//! One connection: frames in, in their order, and frames out.
+//!
+//! Invariants: a request is answered before the next is looked at, so responses leave in the order of the requests; a
+//! request that waits for others is dropped when its client is gone or the broker stops; every other request that has
+//! been begun is finished.
+
+use std::sync::Arc;
+
+use kafka_protocol::messages::ApiKey;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_openssl::SslStream;
+
+use super::dispatch::{self, DispatchError};
+use super::frame::{self, Frame, FrameError, Frames, Pieces};
+use super::header::Header;
+use super::limits::CONTROL_REQUEST_BYTES;
+use super::shape::Malformed;
+use super::{Context, Server, stopping};
+
+/// Why a connection ends, if it does not end as its client wants.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionError {
+    /// The bytes do not come, or do not go.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The header is none.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The request is none, or has no response.
+    #[error("request {key} in version {version}: {source}")]
+    Request {
+        /// The number of the API.
+        key: i16,
+        /// Its version.
+        version: i16,
+        /// What is wrong with it.
+        source: DispatchError,
+    },
+}
+
+impl ConnectionError {
+    /// Whether somebody should hear of it: not of clients that leave or idle.
+    pub(super) fn is_notable(&self) -> bool {
+        !matches!(self, Self::Frame(FrameError::Io(_) | FrameError::Idle | FrameError::Cut))
+    }
+}
+
+/// A socket, in plain text or not.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The connection underneath.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for SslStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref()
+    }
+}
+
+/// A connection whose client may ask for everything.
+pub(super) struct Connection<S> {
+    pub(super) socket: S,
+    pub(super) frames: Frames,
+    pub(super) context: Context,
+    pub(super) server: Arc<Server>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl<S: Socket> Connection<S> {
+    /// Answers requests until the client ends or the broker stops.
+    pub(super) async fn serve(mut self) -> Result<(), ConnectionError> {
+        while let Some(frame) = self.next().await? {
+            if !self.answer(frame).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<Frame>, ConnectionError> {
+        let largest = self.server.shared.settings.limits.request_bytes;
+        let limit = |key| if key == ApiKey::Produce as i16 { largest } else { largest.min(CONTROL_REQUEST_BYTES) };
+        tokio::select! {
+            biased;
+            () = stopping(&mut self.stop) => Ok(None),
+            frame = self.frames.next(&mut self.socket, limit) => Ok(frame?),
+        }
+    }
+
+    /// Answers one request; `false` if nobody waits for the answer any more.
+    async fn answer(&mut self, frame: Frame) -> Result<bool, ConnectionError> {
+        let Frame { mut bytes, mut admitted } = frame;
+        self.server.stats.received(bytes.len());
+        let header = Header::take(&mut bytes)?;
+        self.server.stats.asked(header.key);
+        self.context.api_version = header.version;
+        if self.context.client_id.as_bytes() != header.client_id {
+            self.context.client_id = String::from_utf8_lossy(&header.client_id).into_owned();
+        }
+        let answer = dispatch::answer(&self.server.shared, &self.context, &header, bytes);
+        let answer = if dispatch::waits(header.asked) {
+            // What waits is small and must not keep others' records out.
+            admitted = None;
+            wait(&self.socket, &mut self.stop, answer).await
+        } else {
+            Some(answer.await)
+        };
+        drop(admitted);
+        let Some(answer) = answer else { return Ok(false) };
+        let (key, version) = (header.key, header.version);
+        let pieces = answer.map_err(|source| ConnectionError::Request { key, version, source })?;
+        if let Some(pieces) = pieces {
+            self.write(pieces).await?;
+        }
+        Ok(true)
+    }
+
+    async fn write(&mut self, pieces: Pieces) -> Result<(), FrameError> {
+        self.server.stats.sent(pieces.bytes());
+        frame::write(&mut self.socket, pieces).await
+    }
+}
+
+/// Waits for an answer as long as somebody waits for it.
+async fn wait<S: Socket, F: Future>(
+    socket: &S,
+    stop: &mut watch::Receiver<bool>,
+    answer: F,
+) -> Option<F::Output> {
+    tokio::select! {
+        // An answer that is there is given, even if the client has closed its side.
+        biased;
+        answer = answer => Some(answer),
+        () = gone(socket.tcp()) => None,
+        () = stopping(stop) => None,
+    }
+}
+
+/// Waits until the client sends nothing any more, without reading what it has sent.
+async fn gone(tcp: &TcpStream) {
+    // Interest in urgent data alone: readiness for it comes with the end of the stream, not with plain data.
+    // Whoever sends such is gone too, as the protocol has none; and so is one whose socket fails.
+    let _gone = tcp.ready(Interest::PRIORITY).await;
+}
