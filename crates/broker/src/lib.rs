@@ -20,6 +20,8 @@ mod server;
 mod settings;
 
 pub use broker::{Broker, BrokerError, Figures, Holder, StatsHandle};
+#[doc(hidden)]
+pub use server::is_request;
 pub use settings::{Limits, SaslMechanism, Security, Settings, Tls, User};
 
 use std::sync::Arc;

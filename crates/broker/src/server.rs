@@ -8,6 +8,7 @@ mod dispatch;
 mod frame;
 mod header;
 mod limits;
+mod probe;
 mod reply;
 mod shape;
 mod versions;
@@ -28,6 +29,9 @@ use crate::Shared;
 use crate::broker::Stats;
 use connection::{Connection, ConnectionError};
 use frame::{Frames, InFlight};
+
+#[doc(hidden)]
+pub use probe::is_request;
 
 /// Who asks, and in which version of the request.
 pub(crate) struct Context {

@@ -91,7 +91,8 @@ impl DataDirectory {
 
 fn lock(directory: &Path) -> Result<File, BrokerError> {
     let failed = |source| BrokerError::Directory { path: directory.to_owned(), source };
-    let options = File::options().read(true).write(true).create(true).truncate(false).open(directory.join(LOCK));
+    let options =
+        File::options().read(true).write(true).create(true).truncate(false).open(directory.join(LOCK));
     let mut file = options.map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -104,10 +105,8 @@ fn lock(directory: &Path) -> Result<File, BrokerError> {
             return Err(BrokerError::Locked { path: directory.to_owned(), holder: Holder(process) });
         }
     }
-    let written = file
-        .set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| write!(file, "{}", std::process::id()));
+    let written =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
     written.map_err(failed)?;
     Ok(file)
 }

@@ -107,7 +107,10 @@ impl StatsHandle {
             connections: stats.connections.load(Relaxed),
             connections_refused: stats.connections_refused.load(Relaxed),
             connections_failed: stats.connections_failed.load(Relaxed),
-            requests: requests.filter(|(_, count)| *count > 0).map(|(key, count)| (name(key), count)).collect(),
+            requests: requests
+                .filter(|(_, count)| *count > 0)
+                .map(|(key, count)| (name(key), count))
+                .collect(),
             bytes_in: stats.bytes_in.load(Relaxed),
             bytes_out: stats.bytes_out.load(Relaxed),
             records_appended: stats.records_appended.load(Relaxed),

@@ -87,7 +87,8 @@ impl<S: Socket> Connection<S> {
 
     async fn next(&mut self) -> Result<Option<Frame>, ConnectionError> {
         let largest = self.server.shared.settings.limits.request_bytes;
-        let limit = |key| if key == ApiKey::Produce as i16 { largest } else { largest.min(CONTROL_REQUEST_BYTES) };
+        let limit =
+            |key| if key == ApiKey::Produce as i16 { largest } else { largest.min(CONTROL_REQUEST_BYTES) };
         tokio::select! {
             biased;
             () = stopping(&mut self.stop) => Ok(None),

@@ -116,9 +116,14 @@ mod tests {
 
     #[test]
     fn names_of_client_software() {
-        for (name, expected) in
-            [("librdkafka", true), ("apache-kafka-java", true), ("2.12.1", true), ("", false), ("-a", false), ("a b", false)]
-        {
+        for (name, expected) in [
+            ("librdkafka", true),
+            ("apache-kafka-java", true),
+            ("2.12.1", true),
+            ("", false),
+            ("-a", false),
+            ("a b", false),
+        ] {
             assert_eq!(is_name(name), expected, "{name}");
         }
     }

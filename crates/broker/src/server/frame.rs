@@ -14,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::limits::{CONTROL_REQUEST_BYTES, READ_AHEAD_BYTES, TRANSFER, UNCOUNTED_REQUEST_BYTES, transfer_bound};
+use super::limits::{
+    CONTROL_REQUEST_BYTES, READ_AHEAD_BYTES, TRANSFER, UNCOUNTED_REQUEST_BYTES, transfer_bound,
+};
 
 const LENGTH_BYTES: usize = 4;
 /// By its first two bytes the largest allowed size of a frame is known.
@@ -234,7 +236,10 @@ impl Buf for Pieces {
 }
 
 /// Writes a frame with its length; what is written is let go piece by piece.
-pub(super) async fn write<S: AsyncWrite + Unpin>(socket: &mut S, mut pieces: Pieces) -> Result<(), FrameError> {
+pub(super) async fn write<S: AsyncWrite + Unpin>(
+    socket: &mut S,
+    mut pieces: Pieces,
+) -> Result<(), FrameError> {
     let bytes = pieces.remaining();
     let length = u32::try_from(bytes).expect("responses are bounded by what a request may ask for");
     // Small responses are one piece, so that one packet carries them over TLS too.

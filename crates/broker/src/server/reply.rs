@@ -112,7 +112,11 @@ struct Out {
 impl Out {
     fn count(&mut self, count: usize) {
         let count = u32::try_from(count).expect("a response has fewer elements than its request has bytes");
-        if self.version >= FLEXIBLE_FETCH { put_varint(&mut self.buffer, count + 1) } else { self.buffer.put_u32(count) }
+        if self.version >= FLEXIBLE_FETCH {
+            put_varint(&mut self.buffer, count + 1)
+        } else {
+            self.buffer.put_u32(count)
+        }
     }
 
     fn no_tags(&mut self) {
@@ -199,8 +203,8 @@ mod tests {
             let mut first = vec![partition(0, 5000), partition(1, 0), partition(2, 200_000)];
             first.extend((version >= FLEXIBLE_FETCH).then(|| tagged.clone()));
             let topics = [first, vec![], vec![partition(3, 1025)]];
-            let topics =
-                topics.map(|partitions| by(version, FetchableTopicResponse::default().with_partitions(partitions)));
+            let topics = topics
+                .map(|partitions| by(version, FetchableTopicResponse::default().with_partitions(partitions)));
             let response = FetchResponse::default().with_throttle_time_ms(5).with_responses(topics.to_vec());
             let mut pieces = encode_fetch(11, version, &response).unwrap();
             assert!(pieces.chunk().len() < 200, "records are apart in version {version}");

@@ -119,11 +119,8 @@ impl<'a> Cursor<'a> {
 
     /// Skips a string and returns its length; nothing for null.
     pub(super) fn string(&mut self, compact: bool) -> Result<Option<usize>, Malformed> {
-        let length = if compact {
-            self.compact()?
-        } else {
-            optional(i64::from(i16::from_be_bytes(self.take()?)))?
-        };
+        let length =
+            if compact { self.compact()? } else { optional(i64::from(i16::from_be_bytes(self.take()?)))? };
         self.skip(length.unwrap_or(0))?;
         Ok(length)
     }

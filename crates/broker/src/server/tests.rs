@@ -123,10 +123,12 @@ fn versions_are_told_in_every_version_and_in_order() {
         for version in 0..=2 {
             send(&mut socket, 18, version, 100 + i32::from(version), &[]).await;
         }
-        send(&mut socket, 18, 3, 103, b"\x00\x0blibrdkafka\x062.12\x00").await;
-        send(&mut socket, 18, 3, 104, b"\x00\x02-\x062.12\x00").await;
+        send(&mut socket, 18, 3, 103, b"\x00\x0blibrdkafka\x052.12\x00").await;
+        send(&mut socket, 18, 3, 104, b"\x00\x02-\x052.12\x00").await;
         send(&mut socket, 18, 99, 105, b"whatever it may be").await;
-        for (id, version, error) in [(100, 0, 0), (101, 1, 0), (102, 2, 0), (103, 3, 0), (104, 3, 42), (105, 0, 35)] {
+        for (id, version, error) in
+            [(100, 0, 0), (101, 1, 0), (102, 2, 0), (103, 3, 0), (104, 3, 42), (105, 0, 35)]
+        {
             let (correlation_id, mut body) = receive(&mut socket).await;
             let response = ApiVersionsResponse::decode(&mut body, version).unwrap();
             assert_eq!((correlation_id, response.error_code), (id, error));
