@@ -23,6 +23,7 @@ pub(crate) use directory::{DataDirectory, LastShutdown};
 pub(crate) use stats::Stats;
 pub use stats::{Figures, StatsHandle};
 
+use crate::coordinator::{Coordinator, CoordinatorError, Partitions};
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::{Node, Shared};
@@ -79,6 +80,9 @@ pub enum BrokerError {
         /// The newest version that this program reads.
         known: u32,
     },
+    /// Groups and transactions cannot be read or written.
+    #[error(transparent)]
+    Coordinator(CoordinatorError),
     /// The data directory's description is broken.
     #[error("{path:?} cannot be read: {source}")]
     Format {
@@ -134,11 +138,16 @@ impl Broker {
         tokio::select! {
             () = shutdown => {}
             ended = &mut server => ended.expect("the accept loop ends when it is told to"),
+            // It has no end of its own.
+            () = shared.coordinator.run(std::future::pending()) => {}
         }
         stop.send_replace(true);
+        // Members that wait for others would keep their requests in hand.
+        shared.coordinator.release();
         if !server.is_finished() {
             server.await.expect("the accept loop does not panic");
         }
+        shared.coordinator.close().map_err(BrokerError::Coordinator)?;
         directory.close()?;
         info!("broker stopped");
         Ok(())
@@ -147,13 +156,13 @@ impl Broker {
 
 /// Topics, groups and transactions as they were left.
 fn open(settings: Settings, node: Node, _last: LastShutdown) -> Result<Shared, BrokerError> {
-    Ok(Shared {
-        settings,
-        node,
-        catalog: Arc::new(crate::catalog::Catalog),
-        coordinator: crate::coordinator::Coordinator,
-        stats: Arc::new(Stats::new()),
-    })
+    let catalog = Arc::new(crate::catalog::Catalog);
+    let partitions: Arc<dyn Partitions> = catalog.clone();
+    let journal = settings.data_directory.join("coordinator");
+    let now_ms = runtime::now_micros() / 1_000;
+    let coordinator =
+        Coordinator::open(&settings, &journal, partitions, now_ms).map_err(BrokerError::Coordinator)?;
+    Ok(Shared { settings, node, catalog, coordinator, stats: Arc::new(Stats::new()) })
 }
 
 /// Whoever can reach a port can read, write and delete everything behind it.

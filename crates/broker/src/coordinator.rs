@@ -21,6 +21,7 @@ mod journal;
 mod listing;
 mod offset_fetch;
 mod offsets;
+mod partitions;
 mod producer;
 mod rebalance;
 mod requests;
@@ -42,7 +43,8 @@ use kafka_protocol::ResponseError;
 use tokio::sync::{Notify, oneshot};
 
 use self::group::{join_failed, sync_failed};
-pub(crate) use self::journal::JournalError;
+pub use self::journal::JournalError;
+pub(crate) use self::partitions::Partitions;
 use self::state::State;
 use self::timers::Timer;
 use crate::settings::Settings;
@@ -56,38 +58,9 @@ const MAX_TRANSACTIONAL_IDS: usize = 100_000;
 /// The protocol type of groups of consumers.
 const CONSUMER_PROTOCOL: &str = "consumer";
 
-/// The partitions, as far as transactions and offsets need them. A second implementation is in the tests.
-pub(crate) trait Partitions: Send + Sync {
-    /// Whether there is such a partition.
-    fn exists(&self, topic: &str, partition: i32) -> bool;
-
-    /// Permits batches of this producer's transaction in a partition; does nothing if they are permitted already.
-    fn begin_transaction(
-        &self,
-        topic: &str,
-        partition: i32,
-        producer_id: i64,
-        epoch: i16,
-    ) -> Result<(), ResponseError>;
-
-    /// Writes the marker that ends the producer's transaction in a partition, and does nothing if none is open there;
-    /// either way no more batches of it are permitted.
-    fn end_transaction(
-        &self,
-        topic: &str,
-        partition: i32,
-        producer_id: i64,
-        epoch: i16,
-        commit: bool,
-    ) -> Result<(), ResponseError>;
-
-    /// All transactions that are open in the logs: topic, partition, producer id and epoch.
-    fn open_transactions(&self) -> Vec<(String, i32, i64, i16)>;
-}
-
 /// Why the coordinator cannot start or stop as it should.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CoordinatorError {
+pub enum CoordinatorError {
     /// Its journal cannot be used.
     #[error("the journal of groups and transactions: {0}")]
     Journal(#[from] JournalError),
@@ -164,9 +137,10 @@ impl Coordinator {
         }
     }
 
-    /// Ends what still waits, and brings the journal to the disk. Nothing may be asked for after that.
-    pub(crate) fn close(&self) -> Result<(), CoordinatorError> {
+    /// Answers those who wait for other members, and lets nobody wait any longer: the broker is about to stop.
+    pub(crate) fn release(&self) {
         let mut state = self.lock();
+        state.closing = true;
         for member in state.groups.values_mut().flat_map(|group| group.members.values_mut()) {
             if let Some(waiter) = member.joining.take() {
                 let id = member.record.id.as_str();
@@ -176,7 +150,11 @@ impl Coordinator {
                 drop(waiter.send(sync_failed(ResponseError::CoordinatorNotAvailable)));
             }
         }
-        Ok(state.flush()?)
+    }
+
+    /// Brings the journal to the disk. Nothing may be asked for after that.
+    pub(crate) fn close(&self) -> Result<(), CoordinatorError> {
+        Ok(self.lock().flush()?)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -20,6 +20,7 @@ mod server;
 mod settings;
 
 pub use broker::{Broker, BrokerError, Figures, Holder, StatsHandle};
+pub use coordinator::{CoordinatorError, JournalError};
 #[doc(hidden)]
 pub use server::is_request;
 pub use settings::{Limits, SaslMechanism, Security, Settings, Tls, User};

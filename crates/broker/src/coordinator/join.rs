@@ -56,7 +56,9 @@ impl State {
         let (shortest, longest) = self.bounds.session_timeouts_ms;
         let metadata: usize =
             candidate.protocols.iter().map(|(name, metadata)| name.len() + metadata.0.len()).sum();
-        if name.is_empty() {
+        if self.closing {
+            Err(ResponseError::CoordinatorNotAvailable)
+        } else if name.is_empty() {
             Err(ResponseError::InvalidGroupId)
         } else if !(shortest..=longest).contains(&candidate.session_timeout_ms) {
             Err(ResponseError::InvalidSessionTimeout)

@@ -44,7 +44,7 @@ const REWRITE_GROWTH: u64 = 4;
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum JournalError {
+pub enum JournalError {
     /// The file could not be read or written; a full disk is among the causes.
     #[error("{path}: {source}")]
     Io {

@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) partitions: Arc<dyn Partitions>,
     pub(super) timers: Timers,
     pub(super) journal: Journal,
+    /// The broker is about to stop: nobody may begin to wait.
+    pub(super) closing: bool,
     /// The next producer id, and the first one that the journal does not reserve.
     producer_ids: (i64, i64),
     member_ids: (RandomState, u64),
@@ -73,6 +75,7 @@ impl State {
             partitions,
             timers: Timers::default(),
             journal,
+            closing: false,
             producer_ids: (0, 0),
             member_ids: (RandomState::new(), 0),
         };

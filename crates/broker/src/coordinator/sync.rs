@@ -36,6 +36,9 @@ impl State {
         request: &SyncGroupRequest,
         now_ms: i64,
     ) -> Result<Answer<SyncGroupResponse>, ResponseError> {
+        if self.closing {
+            return Err(ResponseError::CoordinatorNotAvailable);
+        }
         let id = request.member_id.as_str();
         let group = self.members_group(name)?;
         group.check_generation(id, request.group_instance_id.as_deref(), request.generation_id)?;
