@@ -32,6 +32,7 @@ mod options;
 mod output;
 mod summary;
 mod tally;
+mod watch;
 mod worker;
 
 use std::io;
@@ -46,6 +47,7 @@ use runtime::{Metrics, Shutdown, Status, StopReason, TaskError, Tasks};
 
 pub use options::{AnalyzeOptions, Format, Show, SortColumn, SortOrder, TableLook, UnknownSortOrder};
 pub use summary::AnalyzeSummary;
+pub use watch::{Progress, Watch};
 
 use archive::Archive;
 use end::End;
@@ -164,10 +166,11 @@ pub fn run(
         options,
     });
 
+    shared.options.watch.begin(&shared);
     let mut tasks = Tasks::new(shutdown.clone());
     let shown = start_workers(&shared, &mut tasks).and_then(|()| match shared.options.show {
         Show::Table(look) => live::show(&shared, look, topic.partitions, start),
-        Show::Readings(_) | Show::Alerts(_) => Ok(()),
+        Show::Readings(_) | Show::Alerts(_) | Show::Nothing => Ok(()),
     });
     if shown.is_err() {
         shutdown.request(StopReason::Failed);
@@ -213,8 +216,9 @@ fn finish(shared: &Shared, stats_file: Option<StatsFile>, start: Instant) -> Res
         file.finish(&all)?;
     }
     let text = match shared.options.show.format() {
-        Format::Text => summary.to_string(),
-        Format::Json => summary.to_json(),
+        None => return Ok(summary),
+        Some(Format::Text) => summary.to_string(),
+        Some(Format::Json) => summary.to_json(),
     };
     // A reader that has gone away wants no summary either.
     shared.output.write(text.as_bytes())?;

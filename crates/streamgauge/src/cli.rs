@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use model::EventTime;
 
-use crate::commands::{analyze, completions, config, dlq, doctor, groups, produce, topics};
+use crate::commands::{analyze, broker, completions, config, dlq, doctor, groups, produce, topics, up};
 use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
 /// Sensor readings through Apache Kafka to live analytics.
@@ -19,6 +19,7 @@ use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
     subcommand_required = true,
     disable_help_subcommand = true,
     after_help = "Examples:
+  streamgauge up                                                # everything in one process, with a broker of its own
   streamgauge doctor                                            # is Kafka there, are the topics right?
   streamgauge topics create
   streamgauge produce sensors --num-sensors 100 --interval 0.1
@@ -40,6 +41,8 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Up(up::UpArgs),
+    Broker(broker::BrokerArgs),
     Produce(produce::ProduceArgs),
     Analyze(analyze::AnalyzeArgs),
     Topics(topics::TopicsArgs),
@@ -94,6 +97,8 @@ impl Cli {
     pub(crate) fn settings(&self) -> Layer {
         let mut layer = self.global.settings();
         match &self.command {
+            Command::Up(args) => args.settings(&mut layer),
+            Command::Broker(args) => args.settings(&mut layer),
             Command::Produce(args) => args.settings(&mut layer),
             Command::Analyze(args) => args.settings(&mut layer),
             Command::Topics(args) => args.settings(&mut layer),

@@ -1,6 +1,7 @@
 //! The commands, one a file: its flags, its wiring, its output. The work itself is in the libraries.
 
 pub(crate) mod analyze;
+pub(crate) mod broker;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod dlq;
@@ -8,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod groups;
 pub(crate) mod produce;
 pub(crate) mod topics;
+pub(crate) mod up;
 
 use crate::cli::OutputFormat;
 use crate::settings::Settings;

@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use broker::BrokerError;
 use consumers::analyze;
 use monitor::ServeError;
 use producers::ErrorKind;
@@ -100,9 +101,14 @@ fn describe(error: &anyhow::Error) -> String {
             let _ = write!(text, "{colon}{part}");
         }
     }
-    let advice = error.chain().find_map(|cause| match cause.downcast_ref::<ServeError>() {
-        Some(_) => Some("choose another address with --metrics-listen (metrics.listen)".to_owned()),
-        None => advice(kafka_error(cause)?),
+    let advice = error.chain().find_map(|cause| {
+        if cause.is::<ServeError>() {
+            return Some("choose another address with --metrics-listen (metrics.listen)".to_owned());
+        }
+        match cause.downcast_ref::<BrokerError>() {
+            Some(error) => broker_advice(error).map(str::to_owned),
+            None => advice(kafka_error(cause)?),
+        }
     });
     if let Some(advice) = advice {
         let _ = write!(text, "; {advice}");
@@ -126,6 +132,12 @@ fn cause_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(ServeError::Listen { source, .. }) = cause.downcast_ref() {
         return Some(if source.kind() == io::ErrorKind::InvalidInput { CONFIG } else { IO });
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(match error {
+            BrokerError::Open { .. } => CONFIG,
+            _ => IO,
+        });
     }
     if let Some(error) = kafka_error(cause) {
         return Some(kafka_code(error));
@@ -186,6 +198,21 @@ pub(crate) fn advice(error: &kafka::Error) -> Option<String> {
             Some(format!("create it with: streamgauge topics create {topic}"))
         }
         kafka::Error::MissingGroup { .. } => Some("see streamgauge groups list".to_owned()),
+        _ => None,
+    }
+}
+
+/// What to do about a broker of our own that cannot start.
+fn broker_advice(error: &BrokerError) -> Option<&'static str> {
+    match error {
+        BrokerError::PortTaken { .. } => Some(
+            "choose another one with --listen (broker.listen), or use the Kafka that is there with -b HOST:PORT",
+        ),
+        BrokerError::Listen { .. } => Some("choose another address with --listen (broker.listen)"),
+        BrokerError::Locked { .. } => {
+            Some("stop it, or choose another directory with --data-dir (broker.data_dir)")
+        }
+        BrokerError::Directory { .. } => Some("choose another directory with --data-dir (broker.data_dir)"),
         _ => None,
     }
 }

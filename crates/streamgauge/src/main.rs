@@ -6,6 +6,7 @@
 
 mod cli;
 mod commands;
+mod embedded;
 mod exit;
 mod output;
 mod service;
@@ -46,6 +47,8 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
     let output = cli.global.output;
     let context = Context { settings: loaded.settings.clone(), output, quiet: cli.global.quiet };
     match &cli.command {
+        Command::Up(args) => commands::up::run(args, &context),
+        Command::Broker(args) => commands::broker::run(args, &context),
         Command::Produce(args) => commands::produce::run(args, &context),
         Command::Analyze(args) => commands::analyze::run(args, &context),
         Command::Topics(args) => commands::topics::run(args, &context),

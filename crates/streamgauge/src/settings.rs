@@ -7,6 +7,7 @@
 //! Invariants: `config/default.toml` is the only source of defaults and defines which settings there are and of which
 //! kind; whatever is refused is named with its key and its place; secrets are never part of a message.
 
+mod broker;
 mod duration;
 mod environment;
 mod error;
@@ -32,6 +33,7 @@ use producers::events::Rate;
 use producers::sensors::{Cadence, KeyFormat};
 use runtime::LogFormat;
 
+pub(crate) use broker::{BrokerSettings, DataDirectory};
 pub(crate) use duration::{NotADuration, parse as parse_duration};
 pub(crate) use error::SettingsError;
 pub(crate) use layer::{Entry, Layer, Origin, Value, kafka_property};
@@ -50,6 +52,10 @@ pub(crate) struct Settings {
     pub(crate) produce: ProduceSettings,
     /// The analytics consumer's.
     pub(crate) analyze: AnalyzeSettings,
+    /// The embedded broker's, but for its users, whose file only a broker reads.
+    pub(crate) broker: BrokerSettings,
+    /// Whether Kafka's address was set by anybody, so that it is to be used.
+    pub(crate) names_brokers: bool,
     /// What is logged.
     pub(crate) log: LogSettings,
     /// Where the metrics endpoint listens, if anywhere.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use kafka::CommitMode;
 
+use super::watch::Watch;
+
 /// Options of [`run`](super::run).
 #[derive(Clone, Debug)]
 pub struct AnalyzeOptions {
@@ -33,6 +35,8 @@ pub struct AnalyzeOptions {
     pub show: Show,
     /// A file for the statistics of every sensor, written at the end.
     pub stats_file: Option<PathBuf>,
+    /// Lets the caller look at the figures while the run goes on.
+    pub watch: Watch,
 }
 
 /// What is shown while records come, and how the summary at the end is written.
@@ -44,14 +48,17 @@ pub enum Show {
     Readings(Format),
     /// A line for each alert.
     Alerts(Format),
+    /// Nothing, and no summary: for a caller that shows what [`Watch`] and the returned summary say.
+    Nothing,
 }
 
 impl Show {
     /// How the summary is written.
-    pub(super) fn format(self) -> Format {
+    pub(super) fn format(self) -> Option<Format> {
         match self {
-            Self::Table(_) => Format::Text,
-            Self::Readings(format) | Self::Alerts(format) => format,
+            Self::Table(_) => Some(Format::Text),
+            Self::Readings(format) | Self::Alerts(format) => Some(format),
+            Self::Nothing => None,
         }
     }
 }

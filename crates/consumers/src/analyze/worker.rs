@@ -308,6 +308,6 @@ fn write_lines(
         (Show::Readings(Format::Json), _) => lines::reading_json(reading, outcome, place, out),
         (Show::Alerts(Format::Text), Some(celsius)) => lines::alert_text(reading, celsius, bound, place, out),
         (Show::Alerts(Format::Json), Some(celsius)) => lines::alert_json(reading, celsius, bound, place, out),
-        (Show::Alerts(_), None) | (Show::Table(_), _) => {}
+        (Show::Alerts(_), None) | (Show::Table(_) | Show::Nothing, _) => {}
     }
 }

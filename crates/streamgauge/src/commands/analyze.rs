@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
-use consumers::analyze::{self, AnalyzeOptions, Format, Show, SortColumn, SortOrder, TableLook};
+use consumers::analyze::{self, AnalyzeOptions, Format, Show, SortColumn, SortOrder, TableLook, Watch};
 use runtime::telemetry;
 
 use crate::cli::{self, OutputFormat};
@@ -115,6 +115,7 @@ pub(crate) fn run(args: &AnalyzeArgs, context: &Context) -> anyhow::Result<Endin
         exit_at_end: args.exit_at_end,
         show: args.show(context),
         stats_file: args.stats_file.clone(),
+        watch: Watch::default(),
     };
     let covers_terminal = matches!(options.show, Show::Table(_)) && io::stderr().is_terminal();
     let held = covers_terminal.then(telemetry::hold_back);

@@ -5,7 +5,7 @@
 
 mod events;
 mod replay;
-mod report;
+pub(crate) mod report;
 mod sensors;
 
 use clap::{Args, Subcommand};

@@ -76,6 +76,19 @@ pub(crate) enum SettingsError {
         /// The client library's verdict.
         verdict: kafka::SettingsError,
     },
+    /// There is no place for the broker's data.
+    #[error(
+        "neither XDG_DATA_HOME nor HOME is set: say where the data is kept with --data-dir (broker.data_dir)"
+    )]
+    NoDataDirectory,
+    /// The file with the broker's users is of no use.
+    #[error("broker.security.users_file {}: {detail}", .path.display())]
+    UsersFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// An environment variable is not text.
     #[error("environment variable {variable} is not valid UTF-8")]
     NotText {

@@ -10,6 +10,7 @@ pub(super) struct Raw {
     pub(super) topics: RawTopics,
     pub(super) produce: RawProduce,
     pub(super) analyze: RawAnalyze,
+    pub(super) broker: RawBroker,
     pub(super) log: RawLog,
     pub(super) metrics: RawMetrics,
     pub(super) shutdown: RawShutdown,
@@ -65,6 +66,50 @@ pub(super) struct RawAnalyze {
     pub(super) max_poll_records: i64,
     pub(super) workers: i64,
     pub(super) stall_timeout: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBroker {
+    pub(super) data_dir: String,
+    pub(super) listen: String,
+    pub(super) advertise: String,
+    pub(super) create_topics: bool,
+    pub(super) default_partitions: i64,
+    pub(super) segment_bytes: i64,
+    pub(super) max_message_bytes: i64,
+    pub(super) retention: String,
+    pub(super) retention_bytes: i64,
+    pub(super) initial_rebalance_delay: String,
+    pub(super) shortest_session: String,
+    pub(super) longest_session: String,
+    pub(super) offsets_retention: String,
+    pub(super) producer_retention: String,
+    pub(super) longest_transaction: String,
+    pub(super) housekeeping: String,
+    pub(super) security: RawBrokerSecurity,
+    pub(super) limits: RawBrokerLimits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBrokerSecurity {
+    pub(super) open_to_the_network: bool,
+    pub(super) certificate: String,
+    pub(super) key: String,
+    pub(super) client_authorities: String,
+    pub(super) sasl_mechanisms: String,
+    pub(super) users_file: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBrokerLimits {
+    pub(super) connections: i64,
+    pub(super) request_bytes: i64,
+    pub(super) requests_in_flight_bytes: i64,
+    pub(super) partitions: i64,
+    pub(super) idle_connection: String,
 }
 
 #[derive(Debug, Deserialize)]

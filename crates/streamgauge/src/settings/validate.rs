@@ -36,6 +36,10 @@ pub(super) fn validate(entries: &Layer) -> Result<Settings, SettingsError> {
         topics: check.topics(&raw.topics)?,
         produce: check.produce(&raw.produce)?,
         analyze: check.analyze(raw.analyze)?,
+        broker: check.broker(raw.broker)?,
+        names_brokers: entries
+            .get("kafka.bootstrap.servers")
+            .is_some_and(|entry| entry.origin != Origin::Default),
         log: check.log(raw.log)?,
         metrics_listen: Some(raw.metrics.listen).filter(|listen| !listen.is_empty()),
         shutdown_deadline: check.duration("shutdown.deadline", &raw.shutdown.deadline)?,
@@ -97,7 +101,7 @@ fn blamed(verdict: &kafka::SettingsError) -> Option<&str> {
 }
 
 /// The checks, with the places to name in a refusal.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     entries: &'a Layer,
 }
 
@@ -191,7 +195,12 @@ impl Check<'_> {
         Ok(LogSettings { filter: raw.level, format })
     }
 
-    fn whole(&self, path: &str, value: i64, range: RangeInclusive<i64>) -> Result<i64, SettingsError> {
+    pub(super) fn whole(
+        &self,
+        path: &str,
+        value: i64,
+        range: RangeInclusive<i64>,
+    ) -> Result<i64, SettingsError> {
         if range.contains(&value) {
             return Ok(value);
         }
@@ -217,12 +226,12 @@ impl Check<'_> {
         text.parse().map_err(|error: T::Err| self.refusal(path, error.to_string()))
     }
 
-    fn duration(&self, path: &str, text: &str) -> Result<Duration, SettingsError> {
+    pub(super) fn duration(&self, path: &str, text: &str) -> Result<Duration, SettingsError> {
         duration::parse(text).map_err(|error| self.refusal(path, error.to_string()))
     }
 
     /// A duration that is not zero.
-    fn some_time(&self, path: &str, text: &str) -> Result<Duration, SettingsError> {
+    pub(super) fn some_time(&self, path: &str, text: &str) -> Result<Duration, SettingsError> {
         let time = self.duration(path, text)?;
         if time.is_zero() { Err(self.refusal(path, "it must be longer than zero")) } else { Ok(time) }
     }
@@ -237,7 +246,7 @@ impl Check<'_> {
         Err(self.refusal(path, format!("it must be one of {}{hint}", names.join(", "))))
     }
 
-    fn refusal(&self, path: &str, wanted: impl Into<String>) -> SettingsError {
+    pub(super) fn refusal(&self, path: &str, wanted: impl Into<String>) -> SettingsError {
         let entry = self.entries.get(path).expect("only keys of the default file are checked");
         SettingsError::Value {
             origin: entry.origin.clone(),

@@ -59,7 +59,7 @@ fn print(summary: &Summary, format: OutputFormat) -> anyhow::Result<()> {
 }
 
 /// Carries a producer's figures into the metrics and its brokers' state into readiness.
-fn observer(topic: &str, service: &Service) -> producers::progress::Observer {
+pub(crate) fn observer(topic: &str, service: &Service) -> producers::progress::Observer {
     let mut meters = Meters::new(topic, &service.metrics);
     let status = service.status.clone();
     Box::new(move |snapshot| {

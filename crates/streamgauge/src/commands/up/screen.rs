@@ -1,0 +1,183 @@
+//! What `up` shows: what runs where at the start, a line of figures that is written again and again, the totals at the
+//! end.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::time::{Duration, Instant};
+
+use runtime::RateMeter;
+use serde_json::json;
+
+use super::pipeline::{Pipeline, Source, Totals};
+use crate::cli::OutputFormat;
+use crate::commands::Context;
+use crate::output;
+use crate::service::Service;
+
+/// How often a failed part, and the first result, are looked for.
+const WATCH: Duration = Duration::from_millis(20);
+/// How often the line is written on a terminal, and logged elsewhere.
+const REFRESH: Duration = Duration::from_millis(500);
+const LOG_EVERY: Duration = Duration::from_secs(10);
+/// The shown rate of the analytics is that of so much time.
+const RATE_WINDOW: Duration = Duration::from_secs(3);
+
+/// Shows the pipeline until a signal ends it or a part fails; then stops it and prints the totals.
+pub(super) fn follow(pipeline: Pipeline, context: &Context, service: &Service) -> anyhow::Result<()> {
+    announce(&pipeline, context)?;
+    let mut line = Line::new(context);
+    let mut first_result = None;
+    while !service.shutdown.wait(WATCH) && !pipeline.has_failed() {
+        if first_result.is_none() && pipeline.analytics.progress().is_some_and(|seen| seen.readings > 0) {
+            first_result = Some(pipeline.started.elapsed());
+        }
+        line.update(&pipeline);
+    }
+    line.wipe();
+    let totals = pipeline.stop()?;
+    print_totals(&totals, first_result, context)
+}
+
+fn announce(pipeline: &Pipeline, context: &Context) -> anyhow::Result<()> {
+    let (home, settings) = (&pipeline.home, &context.settings);
+    let metrics = settings.metrics_listen.as_deref();
+    if context.output == OutputFormat::Json {
+        let (directory, continued) = home.data.as_ref().map(|(path, used)| (path, *used)).unzip();
+        let start = json!({"bootstrap": home.bootstrap, "embedded": home.data.is_some(), "data_dir": directory,
+            "continued": continued, "metrics": metrics});
+        return output::print(|out| writeln!(out, "{start}"));
+    }
+    let mut rows = Vec::new();
+    match &home.data {
+        Some((directory, used_before)) => {
+            rows.push(("broker", format!("{}, embedded: Kafka clients connect here", home.bootstrap)));
+            let state = if *used_before { "continued" } else { "new" };
+            rows.push(("data", format!("{} ({state})", directory.display())));
+        }
+        None => rows.push(("broker", home.bootstrap.clone())),
+    }
+    let produce = &settings.produce;
+    if pipeline.simulated {
+        let pace = match (produce.rate, produce.interval) {
+            (Some(rate), _) => format!("{rate} readings/s"),
+            (None, interval) => {
+                format!("each once per {} s", interval.unwrap_or_default().as_secs_f64())
+            }
+        };
+        rows.push(("sensors", format!("{} simulated, {pace}, to sensor-data", produce.num_sensors)));
+        rows.push(("events", "simulated, to events".to_owned()));
+    } else {
+        rows.push(("sensors", "yours: readings are expected in sensor-data".to_owned()));
+    }
+    let bound = settings.analyze.high_temperature;
+    rows.push(("analytics", format!("group {}, alerts above {bound} °C", settings.analyze.group)));
+    rows.push(("metrics", metrics.map_or("off; --metrics-listen turns them on".to_owned(), str::to_owned)));
+    rows.push(("try", format!("streamgauge -b {} analyze --group mine", home.bootstrap)));
+    output::print(|out| {
+        writeln!(out, "streamgauge is up; Ctrl-C stops it in order")?;
+        rows.iter().try_for_each(|(name, text)| writeln!(out, "  {name:<10} {text}"))
+    })
+}
+
+fn print_totals(totals: &Totals, first_result: Option<Duration>, context: &Context) -> anyhow::Result<()> {
+    let Totals { sensors, events, analytics } = totals;
+    if context.output == OutputFormat::Json {
+        let end = json!({"sensors": sensors, "events": events, "analytics": analytics,
+            "first_analytics_seconds": first_result.map(|it| it.as_secs_f64())});
+        return output::print(|out| writeln!(out, "{end}"));
+    }
+    output::print(|out| {
+        for (name, summary) in [("sensors", sensors), ("events", events)] {
+            if let Some(summary) = summary {
+                write!(out, "{name}\n{summary}")?;
+            }
+        }
+        if let Some(summary) = analytics {
+            write!(out, "analytics\n{summary}")?;
+        }
+        if let Some(first) = first_result {
+            writeln!(out, "first result       {:>11.2} s  after the start", first.as_secs_f64())?;
+        }
+        Ok(())
+    })
+}
+
+/// The line of figures: on a terminal written over itself, elsewhere logged now and then.
+struct Line {
+    on_terminal: bool,
+    quiet: bool,
+    next: Instant,
+    started: Instant,
+    rate: RateMeter,
+    text: String,
+}
+
+impl Line {
+    fn new(context: &Context) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            on_terminal: io::stderr().is_terminal() && !dumb,
+            quiet: context.quiet,
+            next: Instant::now(),
+            started: Instant::now(),
+            rate: RateMeter::new(RATE_WINDOW),
+            text: String::new(),
+        }
+    }
+
+    fn update(&mut self, pipeline: &Pipeline) {
+        let now = Instant::now();
+        if self.quiet || now < self.next {
+            return;
+        }
+        self.next = now + if self.on_terminal { REFRESH } else { LOG_EVERY };
+        let seen = pipeline.analytics.progress().unwrap_or_default();
+        let rate = self.rate.sample(now, seen.readings);
+        let (sensors, events) = (per_second(&pipeline.sensors), per_second(&pipeline.events));
+        if !self.on_terminal {
+            tracing::info!(
+                sensors_per_second = sensors,
+                events_per_second = events,
+                readings = seen.readings,
+                alerts = seen.alerts,
+                dead_letters = seen.dead_letters,
+                lag = seen.lag,
+                problem = seen.problem,
+                "up"
+            );
+            return;
+        }
+        self.text.clear();
+        let elapsed = (now - self.started).as_secs();
+        let figures = match &seen.problem {
+            Some(problem) => format!("{elapsed:>4} s  waiting for Kafka: {problem}"),
+            None => format!(
+                "{elapsed:>4} s  sensors {sensors:.0}/s  events {events:.0}/s  analytics {rate:.0}/s  \
+                 {} sensors  {} alerts  {} dead letters  lag {}",
+                seen.sensors, seen.alerts, seen.dead_letters, seen.lag
+            ),
+        };
+        // Without wrapping, a terminal that is too narrow cuts the line instead of scrolling.
+        let written = write!(self.text, "\r\x1b[2K\x1b[?7l{figures}\x1b[?7h");
+        written.expect("writing to memory does not fail");
+        self.show();
+    }
+
+    fn wipe(&mut self) {
+        if self.on_terminal && !self.quiet {
+            self.text.clear();
+            self.text.push_str("\r\x1b[2K");
+            self.show();
+        }
+    }
+
+    fn show(&self) {
+        // A terminal that has gone away is no reason to stop; the totals go elsewhere.
+        drop(io::stderr().lock().write_all(self.text.as_bytes()));
+    }
+}
+
+/// Acknowledged records a second of a source that may not have begun.
+fn per_second(source: &Source) -> f64 {
+    source.latest().map_or(0.0, |snapshot| snapshot.records_per_second)
+}
