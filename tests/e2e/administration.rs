@@ -1,13 +1,13 @@
 //! `topics`, `groups` and `dlq` as commands: idempotent, in tables and JSON, and honest about what is not there.
 
 use serde_json::{Value, json};
-use testing::Version;
+use testing::Kind;
 
 use crate::harness::clients::{Client, Outgoing};
-use crate::harness::on_both_releases;
+use crate::harness::on_every_broker;
 use crate::harness::stage::Stage;
 
-on_both_releases!(
+on_every_broker!(
     topics_are_created_once_and_described,
     the_catalogue_is_what_the_documentation_says,
     a_deleted_topic_is_gone,
@@ -22,8 +22,8 @@ fn entry<'v>(list: &'v Value, key: &str, name: &str) -> &'v Value {
     entries.find(|entry| entry[key] == name).unwrap_or_else(|| panic!("no {name} in {list:#}"))
 }
 
-fn topics_are_created_once_and_described(version: Version) {
-    let stage = Stage::on_shared(version, "topics");
+fn topics_are_created_once_and_described(kind: Kind) {
+    let stage = Stage::on_shared(kind, "topics");
     let topic = stage.topic.as_str();
     let create = |flags: &[&str]| stage.json(&[&["topics", "create", topic], flags].concat())[0].clone();
 
@@ -59,8 +59,8 @@ fn topics_are_created_once_and_described(version: Version) {
 }
 
 /// Kafka's own tool is asked, not us. The catalogue's names are the same for all, so this test alone creates it.
-fn the_catalogue_is_what_the_documentation_says(version: Version) {
-    let stage = Stage::on_shared(version, "catalogue");
+fn the_catalogue_is_what_the_documentation_says(kind: Kind) {
+    let stage = Stage::on_shared(kind, "catalogue");
     stage.run(&["topics", "create"]).expect_success();
     let again = stage.json(&["topics", "create"]);
     assert_eq!(again.as_array().map(Vec::len), Some(8));
@@ -84,20 +84,20 @@ fn the_catalogue_is_what_the_documentation_says(version: Version) {
     }
 }
 
-fn the_doctor_knows_the_release_and_the_topics(version: Version) {
-    let stage = Stage::on_shared(version, "doctor");
+fn the_doctor_knows_the_release_and_the_topics(kind: Kind) {
+    let stage = Stage::on_shared(kind, "doctor");
     stage.run(&["topics", "create"]).expect_success();
     let checked = stage.json(&["doctor"]);
     assert_eq!(checked["ok"], true, "{checked:#}");
-    let release = if version == Version::V39 { "Kafka 3.9" } else { "Kafka 4.1" };
-    assert_eq!(entry(&checked["checks"], "check", "version")["found"], release);
+    let release = format!("Kafka {}", kind.release());
+    assert_eq!(entry(&checked["checks"], "check", "version")["found"], release.as_str());
     assert_eq!(entry(&checked["checks"], "check", "topics")["outcome"], "ok");
     let text = stage.run(&["doctor"]).expect_success().stdout;
-    assert!(text.contains(release) && text.contains(stage.bootstrap()), "{text}");
+    assert!(text.contains(&release) && text.contains(stage.bootstrap()), "{text}");
 }
 
-fn a_deleted_topic_is_gone(version: Version) {
-    let stage = Stage::shared(version, "delete");
+fn a_deleted_topic_is_gone(kind: Kind) {
+    let stage = Stage::shared(kind, "delete");
     let topic = stage.topic.as_str();
     let refused = stage.run(&["topics", "delete", topic]).expect_one_error(2);
     assert!(refused.contains("--yes"), "{refused}");
@@ -110,8 +110,8 @@ fn a_deleted_topic_is_gone(version: Version) {
     stage.run(&["topics", "delete", topic, "--yes"]).expect_one_error(69);
 }
 
-fn what_does_not_exist_is_named(version: Version) {
-    let stage = Stage::on_shared(version, "missing");
+fn what_does_not_exist_is_named(kind: Kind) {
+    let stage = Stage::on_shared(kind, "missing");
     let (topic, group) = (stage.topic.as_str(), stage.group.as_str());
     let letters = format!("{topic}.dlq");
     let reset = ["groups", "reset", group, "--topic", topic, "--to-earliest"];
@@ -131,8 +131,8 @@ fn what_does_not_exist_is_named(version: Version) {
     assert!(error.contains(group) && error.contains("streamgauge groups list"), "{error}");
 }
 
-fn groups_are_listed_described_and_reset(version: Version) {
-    let stage = Stage::shared(version, "groups");
+fn groups_are_listed_described_and_reset(kind: Kind) {
+    let stage = Stage::shared(kind, "groups");
     let (topic, group) = (stage.topic.as_str(), stage.group.as_str());
     let reading = r#"{"sensor_id":"S","timestamp":"2024-11-07T10:15:30","temperature":20.5}"#;
     let records = vec![Outgoing { partition: Some(1), ..Outgoing::new("S", reading) }; 10];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testing::{Cluster, ClusterOptions, Version, wait_for};
+use testing::{Cluster, ClusterOptions, Kind, wait_for};
 
 use crate::harness::PATIENCE;
 use crate::harness::clients::{audit, progress};
@@ -10,8 +10,8 @@ use crate::harness::load::{Load, Metrics};
 use crate::harness::process::{Running, Signal};
 use crate::harness::stage::Stage;
 
-fn cluster(version: Version, brokers: u16, port: u16) -> Cluster {
-    Cluster::own(&ClusterOptions { version, brokers, port, sasl_tls: false })
+fn cluster(kind: Kind, brokers: u16, port: u16) -> Cluster {
+    Cluster::own(&ClusterOptions { kind, brokers, port, sasl_tls: false })
 }
 
 fn start_analyze(stage: &Stage<'_>) -> (Running, Metrics) {
@@ -52,8 +52,8 @@ fn expect_nothing_lost(stage: &Stage<'_>, load: Load, mut analyzer: Running) {
 }
 
 /// Two of three brokers, one after the other, each with a third of the leaders.
-fn one_of_three_brokers_is_killed(version: Version, port: u16) {
-    let cluster = cluster(version, 3, port);
+fn one_of_three_brokers_is_killed(kind: Kind, port: u16) {
+    let cluster = cluster(kind, 3, port);
     let stage = Stage::on(&cluster, "three");
     stage.create_topic(&["--partitions", "6", "--replication-factor", "3", "--min-isr", "2"]);
     let mut load = Load::start(&stage, 5_000, &[]);
@@ -74,18 +74,18 @@ fn one_of_three_brokers_is_killed(version: Version, port: u16) {
 
 #[test]
 fn one_of_three_brokers_is_killed_on_kafka_3_9_with_zookeeper() {
-    one_of_three_brokers_is_killed(Version::V39, 9650);
+    one_of_three_brokers_is_killed(Kind::Kafka39, 9650);
 }
 
 #[test]
 fn one_of_three_brokers_is_killed_on_kafka_4_1_with_kraft() {
-    one_of_three_brokers_is_killed(Version::V41, 9700);
+    one_of_three_brokers_is_killed(Kind::Kafka41, 9700);
 }
 
 /// The only broker dies, then freezes: the producer says so, waits with a bounded buffer, and goes on.
-fn the_only_broker_goes_away_and_comes_back(version: Version, port: u16) {
+fn the_only_broker_goes_away_and_comes_back(kind: Kind, port: u16) {
     const BUFFER: u64 = 5_000;
-    let cluster = cluster(version, 1, port);
+    let cluster = cluster(kind, 1, port);
     let stage = Stage::on(&cluster, "single");
     stage.create_topic(&["--partitions", "3"]);
     let buffer = format!("queue.buffering.max.messages={BUFFER}");
@@ -128,19 +128,19 @@ fn the_only_broker_goes_away_and_comes_back(version: Version, port: u16) {
 
 #[test]
 fn the_only_broker_goes_away_and_comes_back_on_kafka_3_9_with_zookeeper() {
-    the_only_broker_goes_away_and_comes_back(Version::V39, 9750);
+    the_only_broker_goes_away_and_comes_back(Kind::Kafka39, 9750);
 }
 
 #[test]
 fn the_only_broker_goes_away_and_comes_back_on_kafka_4_1_with_kraft() {
-    the_only_broker_goes_away_and_comes_back(Version::V41, 9800);
+    the_only_broker_goes_away_and_comes_back(Kind::Kafka41, 9800);
 }
 
 /// The end asked for while the broker is away: the producer names what is not acknowledged, and a second signal ends
 /// the wait for it.
 #[test]
 fn an_end_without_a_broker_is_told_and_a_second_signal_aborts() {
-    let cluster = cluster(Version::V41, 1, 9850);
+    let cluster = cluster(Kind::Kafka41, 1, 9850);
     let stage = Stage::on(&cluster, "end");
     stage.create_topic(&["--partitions", "1"]);
     for signals in [1, 2] {

@@ -9,23 +9,23 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use serde_json::Value;
-use testing::{Version, wait_for};
+use testing::{Kind, wait_for};
 
 use crate::harness::clients::{Client, Record, audit, progress, read_topic};
 use crate::harness::load::{Load, Metrics};
 use crate::harness::process::{Running, Signal};
 use crate::harness::stage::Stage;
-use crate::harness::{PATIENCE, on_both_releases};
+use crate::harness::{PATIENCE, on_every_broker};
 
-on_both_releases!(
+on_every_broker!(
     a_killed_producer_loses_nothing_acknowledged,
     a_killed_replay_goes_on_without_missing_a_line,
     analyze_killed_with_commits_at_intervals_skips_nothing,
     analyze_killed_with_a_commit_after_each_batch_skips_nothing,
 );
 
-fn a_killed_producer_loses_nothing_acknowledged(version: Version) {
-    let stage = Stage::shared(version, "kill-producer");
+fn a_killed_producer_loses_nothing_acknowledged(kind: Kind) {
+    let stage = Stage::shared(kind, "kill-producer");
     let mut load = Load::start(&stage, 50_000, &[]);
     load.wait_for_more(50_000);
     let acknowledged = load.metrics.acknowledged().expect("it is running");
@@ -40,8 +40,8 @@ const LINES: u64 = 120_000;
 /// Sensors that take turns in it.
 const SENSORS: u64 = 40;
 
-fn a_killed_replay_goes_on_without_missing_a_line(version: Version) {
-    let stage = Stage::shared(version, "kill-replay");
+fn a_killed_replay_goes_on_without_missing_a_line(kind: Kind) {
+    let stage = Stage::shared(kind, "kill-replay");
     let mut lines = String::new();
     for number in 0..LINES {
         let sensor = number % SENSORS;
@@ -91,18 +91,18 @@ fn expect_every_line_in_order(records: &[Record]) {
     assert_eq!(seen.len() as u64, LINES, "of {} records", records.len());
 }
 
-fn analyze_killed_with_commits_at_intervals_skips_nothing(version: Version) {
+fn analyze_killed_with_commits_at_intervals_skips_nothing(kind: Kind) {
     // Shorter than the default, so that a commit and readings behind it come soon.
-    analyze_killed(version, &["--commit", "interval", "--commit-interval", "700ms"]);
+    analyze_killed(kind, &["--commit", "interval", "--commit-interval", "700ms"]);
 }
 
-fn analyze_killed_with_a_commit_after_each_batch_skips_nothing(version: Version) {
-    analyze_killed(version, &["--commit", "each-batch"]);
+fn analyze_killed_with_a_commit_after_each_batch_skips_nothing(kind: Kind) {
+    analyze_killed(kind, &["--commit", "each-batch"]);
 }
 
 /// Kills `analyze` twice under load, then lets it come to the end; each life writes its lines to a file.
-fn analyze_killed(version: Version, commit: &[&str]) {
-    let stage = Stage::shared(version, "kill-analyze");
+fn analyze_killed(kind: Kind, commit: &[&str]) {
+    let stage = Stage::shared(kind, "kill-analyze");
     let mut load = Load::start(&stage, 3_000, &[]);
     let mut seen = BTreeSet::new();
     for life in 0..2 {

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use model::{MAX_DEPTH, MAX_FIELDS, MAX_PAYLOAD_BYTES, Reject};
 use serde_json::Value;
-use testing::Version;
+use testing::Kind;
 
 use crate::harness::clients::{Client, Outgoing, Record, read_topic};
-use crate::harness::on_both_releases;
+use crate::harness::on_every_broker;
 use crate::harness::stage::Stage;
 
 /// How often a record may be replayed: after that it stays among the dead letters.
 const MAX_REPLAYS: u64 = 3;
 
-on_both_releases!(
+on_every_broker!(
     every_reason_leads_to_the_dead_letter_topic,
     dead_letters_are_listed_and_shown,
     a_replay_brings_them_back_and_never_loops,
@@ -69,8 +69,8 @@ fn records() -> Vec<Outgoing> {
 }
 
 /// A topic with all of it, and where each record went.
-fn stage_with_garbage(version: Version, name: &str) -> (Stage<'static>, Vec<(i32, i64)>) {
-    let stage = Stage::on_shared(version, name);
+fn stage_with_garbage(kind: Kind, name: &str) -> (Stage<'static>, Vec<(i32, i64)>) {
+    let stage = Stage::on_shared(kind, name);
     stage.create_topic(&["--partitions", "3", "--topic-config", "max.message.bytes=4000000"]);
     // kafka-python refuses a record without key and value; confluent-kafka takes everything.
     let places = Client::Confluent.write(stage.bootstrap(), &stage.topic, &records());
@@ -109,8 +109,8 @@ fn the_garbage_covers_every_reason() {
     }
 }
 
-fn every_reason_leads_to_the_dead_letter_topic(version: Version) {
-    let (stage, places) = stage_with_garbage(version, "garbage");
+fn every_reason_leads_to_the_dead_letter_topic(kind: Kind) {
+    let (stage, places) = stage_with_garbage(kind, "garbage");
     let summary = analyze(&stage);
     assert_eq!(summary["readings"], garbage().len() as u64 + 1);
     assert_eq!(summary["dead_letters"], garbage().len() as u64);
@@ -142,8 +142,8 @@ fn every_reason_leads_to_the_dead_letter_topic(version: Version) {
     assert_eq!(analyze(&stage)["dead_letters"], 0, "its offset was committed, so it is not rejected again");
 }
 
-fn dead_letters_are_listed_and_shown(version: Version) {
-    let (stage, _) = stage_with_garbage(version, "shown");
+fn dead_letters_are_listed_and_shown(kind: Kind) {
+    let (stage, _) = stage_with_garbage(kind, "shown");
     analyze(&stage);
     let topic = format!("{}.dlq", stage.topic);
     let listed = stage.json(&["dlq", "list"]);
@@ -169,8 +169,8 @@ fn dead_letters_are_listed_and_shown(version: Version) {
     assert!(text.contains("sensor bus timeout") && text.contains("not-json"), "{text}");
 }
 
-fn a_replay_brings_them_back_and_never_loops(version: Version) {
-    let (stage, _) = stage_with_garbage(version, "replay");
+fn a_replay_brings_them_back_and_never_loops(kind: Kind) {
+    let (stage, _) = stage_with_garbage(kind, "replay");
     let (bad, good) = (garbage().len() as u64, garbage().len() as u64 + 1);
     assert_eq!(analyze(&stage)["readings"], good);
 

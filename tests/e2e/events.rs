@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use testing::Version;
+use testing::Kind;
 
 use crate::harness::clients::{Client, read_topic};
-use crate::harness::on_both_releases;
+use crate::harness::on_every_broker;
 use crate::harness::stage::Stage;
 
-on_both_releases!(events_are_cloud_events_in_a_believable_order);
+on_every_broker!(events_are_cloud_events_in_a_believable_order);
 
 /// Whether an event of an entity can come after the one before, by the last words of their types.
 fn may_follow(before: Option<&str>, now: &str) -> bool {
@@ -29,8 +29,8 @@ fn may_follow(before: Option<&str>, now: &str) -> bool {
     before.is_some_and(|before| needed.contains(&before))
 }
 
-fn events_are_cloud_events_in_a_believable_order(version: Version) {
-    let stage = Stage::shared(version, "events");
+fn events_are_cloud_events_in_a_believable_order(kind: Kind) {
+    let stage = Stage::shared(kind, "events");
     let fixed = ["produce", "events", "--topic", &stage.topic, "--count", "3000", "--rate", "max"];
     let produced = stage.run(&[&fixed[..], &["--seed", "5", "-o", "json", "-q"]].concat()).expect_success();
     assert_eq!(produced.summary()["acknowledged"], 3000);

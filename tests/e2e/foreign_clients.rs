@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use testing::{Version, project};
+use testing::{Kind, project};
 
 use crate::harness::clients::{Client, Outgoing, read_topic};
 use crate::harness::process::Running;
 use crate::harness::stage::Stage;
-use crate::harness::{PATIENCE, on_both_releases};
+use crate::harness::{PATIENCE, on_every_broker};
 
-on_both_releases!(
+on_every_broker!(
     readings_of_every_client_are_understood,
     every_client_understands_our_readings,
     the_same_key_lies_in_the_same_partition_whoever_writes,
@@ -37,10 +37,9 @@ fn kcat(stage: &Stage<'_>, arguments: &[&str]) -> Command {
 }
 
 /// One of Kafka's own tools, of the cluster's release.
-fn java(stage: &Stage<'_>, version: Version, tool: &str, arguments: &[&str]) -> Command {
-    let release = if version == Version::V39 { "3.9" } else { "4.1" };
+fn java(stage: &Stage<'_>, kind: Kind, tool: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(project().join("scripts/kafka"));
-    command.args(["tool", "--version", release, tool, "--bootstrap-server", stage.bootstrap()]);
+    command.args(["tool", "--version", kind.release(), tool, "--bootstrap-server", stage.bootstrap()]);
     command.args(["--topic", &stage.topic]).args(arguments);
     command
 }
@@ -83,7 +82,7 @@ const WRITERS: [Writer; 5] = [
 
 impl Writer {
     /// Writes a reading of every sensor.
-    fn write(self, stage: &Stage<'_>, version: Version) {
+    fn write(self, stage: &Stage<'_>, kind: Kind) {
         let temperature = 21.5;
         match self {
             Self::Library(client) => {
@@ -97,7 +96,7 @@ impl Writer {
             }
             Self::Java => {
                 let flags = ["--property", "parse.key=true", "--property", "key.separator=|"];
-                run(java(stage, version, "console-producer", &flags), Some(lines(temperature)));
+                run(java(stage, kind, "console-producer", &flags), Some(lines(temperature)));
             }
         }
     }
@@ -116,10 +115,10 @@ fn produce(stage: &Stage<'_>, count: u64) {
     assert_eq!(produced.summary()["acknowledged"].to_string(), count);
 }
 
-fn readings_of_every_client_are_understood(version: Version) {
-    let stage = Stage::shared(version, "foreign");
+fn readings_of_every_client_are_understood(kind: Kind) {
+    let stage = Stage::shared(kind, "foreign");
     for writer in WRITERS {
-        writer.write(&stage, version);
+        writer.write(&stage, kind);
         let summary = analyze(&stage);
         let counts = (&summary["readings"], &summary["sensors"], &summary["dead_letters"]);
         assert_eq!(counts, (&SENSORS.into(), &SENSORS.into(), &0.into()), "{writer:?}");
@@ -137,9 +136,9 @@ fn partitions(stage: &Stage<'_>) -> BTreeMap<Vec<u8>, i32> {
     partitions
 }
 
-fn the_same_key_lies_in_the_same_partition_whoever_writes(version: Version) {
+fn the_same_key_lies_in_the_same_partition_whoever_writes(kind: Kind) {
     let fresh = |name| {
-        let stage = Stage::on_shared(version, name);
+        let stage = Stage::on_shared(kind, name);
         // A number of partitions that shares no factor with the hash's range.
         stage.create_topic(&["--partitions", "7"]);
         stage
@@ -155,13 +154,13 @@ fn the_same_key_lies_in_the_same_partition_whoever_writes(version: Version) {
     assert!(expected.values().collect::<BTreeSet<_>>().len() > 5, "the keys are spread");
     for writer in WRITERS {
         let stage = fresh("partitions");
-        writer.write(&stage, version);
+        writer.write(&stage, kind);
         assert_eq!(partitions(&stage), expected, "{writer:?}");
     }
 }
 
-fn every_client_understands_our_readings(version: Version) {
-    let stage = Stage::shared(version, "ours");
+fn every_client_understands_our_readings(kind: Kind) {
+    let stage = Stage::shared(kind, "ours");
     produce(&stage, 600);
     for client in [Client::SeedKafkaPython, Client::KafkaPython] {
         let records = read_topic(client, stage.bootstrap(), &stage.topic);
@@ -180,7 +179,7 @@ fn every_client_understands_our_readings(version: Version) {
     expect_readings(&read, "kcat");
     let flags = ["--from-beginning", "--max-messages", "600", "--timeout-ms", "30000"];
     let keys = ["--property", "print.key=true", "--property", "key.separator=|"];
-    let read = run(java(&stage, version, "console-consumer", &[&flags[..], &keys].concat()), None);
+    let read = run(java(&stage, kind, "console-consumer", &[&flags[..], &keys].concat()), None);
     expect_readings(&read, "Java");
 }
 
@@ -194,9 +193,9 @@ fn expect_readings(text: &str, client: &str) {
     }
 }
 
-fn the_python_pipelines_producer_feeds_analyze(version: Version) {
+fn the_python_pipelines_producer_feeds_analyze(kind: Kind) {
     for client in [Client::SeedKafkaPython, Client::KafkaPython] {
-        let stage = Stage::shared(version, "seed-producer");
+        let stage = Stage::shared(kind, "seed-producer");
         let sent = client.script("seed_producer.py", &[stage.bootstrap(), &stage.topic, "10", "50"], None);
         assert_eq!(sent.trim(), "{\"acknowledged\": 500}");
         let summary = analyze(&stage);
@@ -208,8 +207,8 @@ fn the_python_pipelines_producer_feeds_analyze(version: Version) {
     }
 }
 
-fn the_python_pipelines_consumer_reads_our_readings(version: Version) {
-    let stage = Stage::shared(version, "seed-consumer");
+fn the_python_pipelines_consumer_reads_our_readings(kind: Kind) {
+    let stage = Stage::shared(kind, "seed-consumer");
     produce(&stage, 600);
     for client in [Client::SeedKafkaPython, Client::KafkaPython] {
         let group = format!("{}-{client:?}", stage.group);

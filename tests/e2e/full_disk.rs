@@ -5,13 +5,13 @@
 use std::fs::{self, File};
 use std::process::Command;
 
-use testing::Version;
+use testing::Kind;
 
 use crate::harness::process::finish;
 use crate::harness::stage::Stage;
 
 fn stage_with_readings() -> Stage<'static> {
-    let stage = Stage::shared(Version::V41, "disk");
+    let stage = Stage::shared(Kind::Kafka41, "disk");
     let fixed = ["produce", "sensors", "--topic", &stage.topic, "--count", "100", "--interval", "0", "-q"];
     stage.run(&fixed).expect_success();
     stage

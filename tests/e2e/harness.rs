@@ -15,15 +15,18 @@ use std::time::Duration;
 /// How long a test waits for anything that should take seconds; long, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Declares each of these functions, which take a release of Kafka, as a test for each release.
-macro_rules! on_both_releases {
+/// Declares each of these functions, which take a kind of broker, as a test for each kind.
+macro_rules! on_every_broker {
     ($($test:ident),+ $(,)?) => {
         mod kafka_3_9_with_zookeeper {
-            $(#[test] fn $test() { super::$test(testing::Version::V39); })+
+            $(#[test] fn $test() { super::$test(testing::Kind::Kafka39); })+
         }
         mod kafka_4_1_with_kraft {
-            $(#[test] fn $test() { super::$test(testing::Version::V41); })+
+            $(#[test] fn $test() { super::$test(testing::Kind::Kafka41); })+
+        }
+        mod embedded_broker {
+            $(#[test] fn $test() { super::$test(testing::Kind::Embedded); })+
         }
     };
 }
-pub(crate) use on_both_releases;
+pub(crate) use on_every_broker;

@@ -5,7 +5,7 @@
 use std::net::TcpListener;
 
 use serde_json::Value;
-use testing::Version;
+use testing::Kind;
 
 use crate::harness::http::{Answer, get};
 use crate::harness::load::{Load, Metrics};
@@ -16,7 +16,7 @@ use crate::harness::{PATIENCE, clients};
 #[test]
 fn a_signal_ends_a_producer_after_its_acknowledgements() {
     for (signal, code) in [(Signal::Interrupt, 130), (Signal::Terminate, 143)] {
-        let stage = Stage::shared(Version::V41, "signal");
+        let stage = Stage::shared(Kind::Kafka41, "signal");
         let mut load = Load::start(&stage, 2_000, &[]);
         load.wait_for_more(1_000);
         load.running.signal(signal);
@@ -32,7 +32,7 @@ fn a_signal_ends_a_producer_after_its_acknowledgements() {
 #[test]
 fn a_signal_ends_analyze_after_its_commit() {
     for (signal, code) in [(Signal::Interrupt, 130), (Signal::Terminate, 143)] {
-        let stage = Stage::shared(Version::V41, "signal");
+        let stage = Stage::shared(Kind::Kafka41, "signal");
         let load = Load::start(&stage, 2_000, &[]);
         let mut analyzer =
             stage.start(&["analyze", "--topic", &stage.topic, "--group", &stage.group, "-o", "json"]);
@@ -51,7 +51,7 @@ fn a_signal_ends_analyze_after_its_commit() {
 
 #[test]
 fn the_endpoint_tells_metrics_health_and_version() {
-    let stage = Stage::shared(Version::V41, "endpoint");
+    let stage = Stage::shared(Kind::Kafka41, "endpoint");
     let load = Load::start(&stage, 2_000, &[]);
     let metrics = Metrics::on_free_port();
     let address = metrics.address.as_str();
@@ -108,7 +108,7 @@ fn expect_open_metrics(answer: &Answer) {
 fn a_taken_port_is_named_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
-    let stage = Stage::shared(Version::V41, "taken");
+    let stage = Stage::shared(Kind::Kafka41, "taken");
     let fixed = ["analyze", "--topic", &stage.topic, "--group", &stage.group, "--metrics-listen", &address];
     let outcome = stage.run(&fixed);
     let error = outcome.expect_one_error(74);
@@ -117,7 +117,7 @@ fn a_taken_port_is_named_with_its_flag() {
 
 #[test]
 fn logs_are_text_or_json() {
-    let stage = Stage::shared(Version::V41, "logs");
+    let stage = Stage::shared(Kind::Kafka41, "logs");
     let fixed = ["analyze", "--topic", &stage.topic, "--group", &stage.group, "--exit-at-end", "-vv"];
     let text = stage.run(&fixed).expect_success().stderr;
     assert!(!text.is_empty() && !text.contains('\u{1b}'), "no colours into a pipe: {text}");

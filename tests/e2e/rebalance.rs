@@ -5,14 +5,14 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 
 use serde_json::Value;
-use testing::{Version, wait_for};
+use testing::{Kind, wait_for};
 
 use crate::harness::load::Load;
 use crate::harness::process::{Running, Signal};
 use crate::harness::stage::Stage;
-use crate::harness::{PATIENCE, on_both_releases};
+use crate::harness::{PATIENCE, on_every_broker};
 
-on_both_releases!(instances_that_join_and_leave_share_the_partitions);
+on_every_broker!(instances_that_join_and_leave_share_the_partitions);
 
 /// An `analyze` whose lines go to a file.
 struct Instance {
@@ -71,8 +71,8 @@ fn wait_for_shares(stage: &Stage<'_>, expected: &[(&str, usize)]) {
     wait_for(&format!("the shares {expected:?}"), PATIENCE, || (shares(stage) == expected).then_some(()));
 }
 
-fn instances_that_join_and_leave_share_the_partitions(version: Version) {
-    let stage = Stage::shared(version, "rebalance");
+fn instances_that_join_and_leave_share_the_partitions(kind: Kind) {
+    let stage = Stage::shared(kind, "rebalance");
     let mut load = Load::start(&stage, 3_000, &[]);
     let one = Instance::start(&stage, "one");
     wait_for_shares(&stage, &[("one", 3)]);

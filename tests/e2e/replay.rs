@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use serde_json::Value;
-use testing::Version;
+use testing::Kind;
 
 use crate::harness::PATIENCE;
 use crate::harness::clients::{Client, Record, read_topic};
@@ -28,7 +28,7 @@ fn fields(record: &Record) -> Value {
 
 #[test]
 fn a_series_of_the_numenta_benchmark_needs_one_command() {
-    let stage = Stage::shared(Version::V41, "nab");
+    let stage = Stage::shared(Kind::Kafka41, "nab");
     let mut series = "timestamp,value\n".to_owned();
     for hour in 0..24 {
         writeln!(series, "2013-07-04 {hour:02}:00:00,{}", 69.5 + f64::from(hour) / 8.0).expect("memory");
@@ -47,7 +47,7 @@ fn a_series_of_the_numenta_benchmark_needs_one_command() {
 
 #[test]
 fn standard_input_is_a_file_too() {
-    let stage = Stage::shared(Version::V41, "stdin");
+    let stage = Stage::shared(Kind::Kafka41, "stdin");
     let rows =
         "sensor_id,timestamp,temperature,wind\nA,2024-11-07T10:15:30Z,20.5,3\nB,2024-11-07T10:15:31Z,,4.5\n";
     let arguments = ["produce", "replay", "-", "--topic", &stage.topic, "--speed", "max", "-q"];
@@ -61,7 +61,7 @@ fn standard_input_is_a_file_too() {
 
 #[test]
 fn a_malformed_row_stops_or_is_skipped_and_counted_but_is_never_dropped_in_silence() {
-    let stage = Stage::shared(Version::V41, "malformed");
+    let stage = Stage::shared(Kind::Kafka41, "malformed");
     let rows = "timestamp,temperature\n2024-11-07T10:15:30,20.5\n2024-11-07T10:15:31,warm\n2024-11-07T10:15:32,21.5\n";
     let file = stage.write("plant.csv", rows);
     let file = file.to_str().expect("UTF-8");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use testing::{Cluster, ClusterOptions, Version};
+use testing::{Cluster, ClusterOptions, Kind};
 
 use crate::harness::clients::{Client, read_topic};
 use crate::harness::process::{Outcome, finish};
@@ -14,8 +14,8 @@ struct Secured {
 }
 
 impl Secured {
-    fn start(version: Version, port: u16) -> Self {
-        Self { cluster: Cluster::own(&ClusterOptions { version, brokers: 1, port, sasl_tls: true }) }
+    fn start(kind: Kind, port: u16) -> Self {
+        Self { cluster: Cluster::own(&ClusterOptions { kind, brokers: 1, port, sasl_tls: true }) }
     }
 
     /// Flags for the listener with TLS and SASL.
@@ -63,8 +63,8 @@ fn produce_and_analyze(stage: &Stage<'_>, way: &[String]) {
     assert_eq!(analyzed.summary()["readings"], 500);
 }
 
-fn secured_with(version: Version, port: u16) {
-    let secured = Secured::start(version, port);
+fn secured_with(kind: Kind, port: u16) {
+    let secured = Secured::start(kind, port);
     let (user, password) = secured.user();
     let fresh = |name| {
         let stage = Stage::on(&secured.cluster, name);
@@ -157,10 +157,10 @@ fn wrong_ways_are_told(secured: &Secured) {
 
 #[test]
 fn kafka_3_9_with_zookeeper() {
-    secured_with(Version::V39, 9500);
+    secured_with(Kind::Kafka39, 9500);
 }
 
 #[test]
 fn kafka_4_1_with_kraft() {
-    secured_with(Version::V41, 9550);
+    secured_with(Kind::Kafka41, 9550);
 }

@@ -1,16 +1,16 @@
 //! `produce sensors`, then `analyze`: counts and statistics equal what Python computes from the same topic.
 
 use serde_json::Value;
-use testing::{Version, project};
+use testing::{Kind, project};
 
 use crate::harness::clients::{Client, audit, statistics};
-use crate::harness::on_both_releases;
+use crate::harness::on_every_broker;
 use crate::harness::stage::Stage;
 
 /// Sums of a few hundred values of one magnitude, in another order of additions.
 const RELATIVE_TOLERANCE: f64 = 1e-9;
 
-on_both_releases!(
+on_every_broker!(
     statistics_equal_those_computed_by_python,
     faults_are_counted_as_python_counts_them,
     the_same_seed_gives_the_same_readings,
@@ -78,8 +78,8 @@ fn assert_as_python_says(stage: &Stage<'_>, (summary, sensors): &(Value, Vec<Val
     }
 }
 
-fn statistics_equal_those_computed_by_python(version: Version) {
-    let stage = Stage::shared(version, "statistics");
+fn statistics_equal_those_computed_by_python(kind: Kind) {
+    let stage = Stage::shared(kind, "statistics");
     let produced = produce(&stage, 20_000, &["--seed", "7"]);
     assert_eq!(produced["acknowledged"], 20_000);
     let found = analyze(&stage);
@@ -91,8 +91,8 @@ fn statistics_equal_those_computed_by_python(version: Version) {
     assert_eq!((audit.records, audit.last.len()), (20_000, 50));
 }
 
-fn faults_are_counted_as_python_counts_them(version: Version) {
-    let stage = Stage::shared(version, "faults");
+fn faults_are_counted_as_python_counts_them(kind: Kind) {
+    let stage = Stage::shared(kind, "faults");
     let produced = produce(&stage, 20_000, &["--seed", "8", "--faults", "all,malformed=0.01,spike=0.01"]);
     let injected = produced["faults"].as_object().expect("faults by name");
     for fault in ["spike", "malformed", "duplicate", "out-of-order", "stuck", "late-burst", "clock-skew"] {
@@ -103,9 +103,9 @@ fn faults_are_counted_as_python_counts_them(version: Version) {
     assert_eq!(found.0["dead_letters"], injected["malformed"]);
 }
 
-fn the_same_seed_gives_the_same_readings(version: Version) {
+fn the_same_seed_gives_the_same_readings(kind: Kind) {
     let contents = || {
-        let stage = Stage::shared(version, "seed");
+        let stage = Stage::shared(kind, "seed");
         produce(&stage, 500, &["--seed", "9"]);
         let mut records =
             crate::harness::clients::read_topic(Client::KafkaPython, stage.bootstrap(), &stage.topic);
@@ -115,8 +115,8 @@ fn the_same_seed_gives_the_same_readings(version: Version) {
     assert_eq!(contents(), contents());
 }
 
-fn a_group_reads_on_where_it_stopped(version: Version) {
-    let stage = Stage::shared(version, "resume");
+fn a_group_reads_on_where_it_stopped(kind: Kind) {
+    let stage = Stage::shared(kind, "resume");
     let fixed = ["analyze", "--topic", &stage.topic, "--group", &stage.group, "--exit-at-end", "-o", "json"];
     for (count, commit) in [(1_000, "interval"), (2_000, "each-batch"), (0, "interval")] {
         if count > 0 {
@@ -127,8 +127,8 @@ fn a_group_reads_on_where_it_stopped(version: Version) {
     }
 }
 
-fn the_settings_of_the_python_pipeline_work(version: Version) {
-    let stage = Stage::shared(version, "seed-settings");
+fn the_settings_of_the_python_pipeline_work(kind: Kind) {
+    let stage = Stage::shared(kind, "seed-settings");
     let settings = project().join("config/seed.toml");
     let settings = ["-c", settings.to_str().expect("UTF-8"), "-o", "json", "-q"];
     let produce = ["produce", "sensors", "--topic", &stage.topic, "--count", "2000", "--interval", "0"];

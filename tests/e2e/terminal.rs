@@ -5,7 +5,7 @@
 
 use std::process::{Command, Stdio};
 
-use testing::Version;
+use testing::Kind;
 
 use crate::harness::PATIENCE;
 use crate::harness::load::Load;
@@ -30,7 +30,7 @@ fn on_terminal(stage: &Stage<'_>, arguments: &[&str]) -> Command {
 
 #[test]
 fn the_live_table_fits_the_terminal_and_q_ends_it() {
-    let stage = Stage::shared(Version::V41, "live");
+    let stage = Stage::shared(Kind::Kafka41, "live");
     let load = Load::start(&stage, 1_000, &[]);
     let arguments = ["analyze", "--topic", &stage.topic, "--group", &stage.group];
     let (mut running, mut keyboard) = Running::start_interactive(&mut on_terminal(&stage, &arguments));
@@ -51,7 +51,7 @@ fn the_live_table_fits_the_terminal_and_q_ends_it() {
 
 #[test]
 fn a_producer_shows_its_progress_in_one_line() {
-    let stage = Stage::shared(Version::V41, "progress");
+    let stage = Stage::shared(Kind::Kafka41, "progress");
     let arguments = ["produce", "sensors", "--topic", &stage.topic, "--rate", "1000"];
     let (mut running, mut keyboard) = Running::start_interactive(&mut on_terminal(&stage, &arguments));
     running.wait_until("its figures", |running| {
@@ -67,7 +67,7 @@ fn a_producer_shows_its_progress_in_one_line() {
 
 #[test]
 fn a_reader_that_goes_away_ends_a_program_quietly() {
-    let stage = Stage::shared(Version::V41, "pipe");
+    let stage = Stage::shared(Kind::Kafka41, "pipe");
     let load = Load::start(&stage, 1_000, &[]);
     let arguments = ["analyze", "--topic", &stage.topic, "--group", &stage.group, "-o", "json"];
     let program = quoted(&stage.streamgauge(&arguments));

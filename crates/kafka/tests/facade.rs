@@ -14,12 +14,12 @@ use kafka::{
 };
 use model::TopicSpec;
 use runtime::Shutdown;
-use testing::{Cluster, Version, unique, wait_for};
+use testing::{Cluster, Kind, unique, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn settings(version: Version) -> KafkaSettings {
-    let mut settings = KafkaSettings::with_bootstrap(&Cluster::shared(version).bootstrap);
+fn settings(kind: Kind) -> KafkaSettings {
+    let mut settings = KafkaSettings::with_bootstrap(&Cluster::shared(kind).bootstrap);
     settings.producer.insert("enable.idempotence".into(), "true".into());
     settings.producer.insert("partitioner".into(), "murmur2_random".into());
     settings.consumer.insert("auto.offset.reset".into(), "earliest".into());
@@ -93,8 +93,8 @@ fn number(value: Option<&[u8]>) -> u32 {
 
 #[test]
 fn records_come_back_byte_for_byte() {
-    for version in Version::ALL {
-        let settings = settings(version);
+    for kind in Kind::ALL {
+        let settings = settings(kind);
         let topic = new_topic(&settings, 1);
         let odd = [0, 255, 10, 195, 40];
         let headers = [("b", Some(&odd[..])), ("a", None), ("b", Some(&b""[..]))];
@@ -135,8 +135,8 @@ fn records_come_back_byte_for_byte() {
 #[test]
 fn what_comes_back_because_its_topic_was_gone_is_sent_again_in_order() {
     const BEFORE: u32 = 1_000;
-    for version in Version::ALL {
-        let mut settings = settings(version);
+    for kind in Kind::ALL {
+        let mut settings = settings(kind);
         // The records wait in the client long enough to be there when it learns that the topic is gone.
         settings.producer.insert("linger.ms".into(), "3000".into());
         settings.producer.insert("topic.metadata.refresh.interval.ms".into(), "100".into());
@@ -170,9 +170,9 @@ fn what_comes_back_because_its_topic_was_gone_is_sent_again_in_order() {
 
 #[test]
 fn a_group_resumes_where_it_committed_in_both_modes() {
-    for version in Version::ALL {
+    for kind in Kind::ALL {
         for commit in [CommitMode::EachBatch, CommitMode::Interval(Duration::from_secs(3600))] {
-            let settings = settings(version);
+            let settings = settings(kind);
             let (topic, group) = (new_topic(&settings, 3), unique("group"));
             produce_numbers(&settings, &topic, 0..1000);
             let mut worker = Worker::connect(&settings, options(&group, &topic, commit)).unwrap();
@@ -204,8 +204,8 @@ fn a_group_resumes_where_it_committed_in_both_modes() {
 
 #[test]
 fn a_rebalance_hands_partitions_over_without_gap_or_repeat() {
-    for version in Version::ALL {
-        let settings = settings(version);
+    for kind in Kind::ALL {
+        let settings = settings(kind);
         let (topic, group) = (new_topic(&settings, 3), unique("group"));
         let commit = CommitMode::Interval(Duration::from_secs(3600));
         produce_numbers(&settings, &topic, 0..3000);
@@ -263,8 +263,8 @@ fn a_rebalance_hands_partitions_over_without_gap_or_repeat() {
 
 #[test]
 fn dead_letters_keep_every_byte_and_replay_without_a_loop() {
-    for version in Version::ALL {
-        let settings = settings(version);
+    for kind in Kind::ALL {
+        let settings = settings(kind);
         let (topic, group) = (new_topic(&settings, 1), unique("group"));
         let dlq = model::dead_letter_topic(&topic);
         let headers = [("x", Some(&b"\xff"[..])), ("y", None)];
@@ -328,8 +328,8 @@ fn reject_everything(settings: &KafkaSettings, group: &str, topic: &str) {
 
 #[test]
 fn topics_are_created_once_compared_described_and_deleted() {
-    for version in Version::ALL {
-        let settings = settings(version);
+    for kind in Kind::ALL {
+        let settings = settings(kind);
         let admin = Admin::connect(&settings, CONNECT_TIMEOUT).unwrap();
         let topic = new_topic(&settings, 3);
         let mut spec = TopicSpec::dead_letters("unused");
@@ -351,7 +351,7 @@ fn topics_are_created_once_compared_described_and_deleted() {
         assert_eq!(sizes.len(), 3, "one replica of each partition: {sizes:?}");
         assert!(sizes.values().sum::<u64>() > 30, "{sizes:?}");
         let release = admin.releases().unwrap().into_values().collect::<Vec<_>>();
-        assert_eq!(release, [if version == Version::V39 { "3.9" } else { "4.1" }]);
+        assert_eq!(release, [kind.release()]);
         assert_eq!(described.config["retention.ms"].value.as_deref(), Some("2592000000"));
         assert!(described.config["retention.ms"].is_own && !described.config["segment.bytes"].is_own);
         admin.delete_topic(&topic).unwrap();
@@ -362,8 +362,8 @@ fn topics_are_created_once_compared_described_and_deleted() {
 
 #[test]
 fn groups_are_described_and_reset() {
-    for version in Version::ALL {
-        let settings = settings(version);
+    for kind in Kind::ALL {
+        let settings = settings(kind);
         let admin = Admin::connect(&settings, CONNECT_TIMEOUT).unwrap();
         let (topic, group) = (new_topic(&settings, 3), unique("group"));
         assert!(matches!(admin.group_offsets(&group), Err(Error::MissingGroup { .. })));
@@ -406,7 +406,7 @@ fn what_is_not_there_is_named() {
     assert!(error.to_string().contains("127.0.0.1:9") && error.to_string().contains("refused"), "{error}");
     assert!(error.is_retryable());
     assert!(begin.elapsed() < CONNECT_TIMEOUT * 2, "took {:?}", begin.elapsed());
-    let settings = settings(Version::V41);
+    let settings = settings(Kind::Kafka41);
     let missing = unique("missing");
     let producer = Producer::start(&settings, ProducerOptions::default()).unwrap();
     assert!(matches!(producer.topic(&missing), Err(Error::MissingTopic { .. })));
@@ -418,8 +418,8 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn every_way_to_connect_reaches_the_brokers() {
-    for (version, port) in [(Version::V39, 9392), (Version::V41, 9442)] {
-        let options = testing::ClusterOptions { version, brokers: 1, port, sasl_tls: true };
+    for (kind, port) in [(Kind::Kafka39, 9392), (Kind::Kafka41, 9442)] {
+        let options = testing::ClusterOptions { kind, brokers: 1, port, sasl_tls: true };
         let cluster = Cluster::own(&options);
         let scram = |mechanism: &str, password: &str| {
             let mut settings = KafkaSettings::with_bootstrap(cluster.fact("sasl_bootstrap"));

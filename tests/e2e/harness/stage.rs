@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testing::{Cluster, Version, unique};
+use testing::{Cluster, Kind, unique};
 
 use super::process::{Outcome, Running, finish};
 
@@ -20,15 +20,15 @@ pub(crate) struct Stage<'c> {
 
 impl Stage<'static> {
     /// On the cluster that all tests of this release share, with a topic of three partitions.
-    pub(crate) fn shared(version: Version, name: &str) -> Self {
-        let stage = Self::on_shared(version, name);
+    pub(crate) fn shared(kind: Kind, name: &str) -> Self {
+        let stage = Self::on_shared(kind, name);
         stage.create_topic(&["--partitions", "3"]);
         stage
     }
 
     /// The same without a topic.
-    pub(crate) fn on_shared(version: Version, name: &str) -> Self {
-        Self::on(Cluster::shared(version), name)
+    pub(crate) fn on_shared(kind: Kind, name: &str) -> Self {
+        Self::on(Cluster::shared(kind), name)
     }
 }
 

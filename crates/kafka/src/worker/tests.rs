@@ -1,6 +1,6 @@
 //! The watchdog against real Kafka: it needs a consumer that can be stalled from inside.
 
-use testing::{Cluster, Version, unique};
+use testing::{Cluster, Kind, unique};
 
 use super::*;
 use crate::{Outgoing, Producer, ProducerOptions};
@@ -39,8 +39,8 @@ fn read(worker: &mut Worker, mut done: impl FnMut(usize, &[&'static str]) -> boo
 
 #[test]
 fn a_stalled_consumer_is_rebuilt_and_goes_on() {
-    for version in Version::ALL {
-        let mut settings = KafkaSettings::with_bootstrap(&Cluster::shared(version).bootstrap);
+    for kind in Kind::ALL {
+        let mut settings = KafkaSettings::with_bootstrap(&Cluster::shared(kind).bootstrap);
         settings.consumer.insert("auto.offset.reset".into(), "earliest".into());
         let topic = unique("stall");
         let mut spec = model::TopicSpec::dead_letters("unused");
