@@ -24,7 +24,7 @@ pub(crate) use stats::Stats;
 pub use stats::{Figures, StatsHandle};
 
 use crate::coordinator::{Coordinator, CoordinatorError, Partitions};
-use crate::server::Server;
+use crate::server::{SecurityError, Server};
 use crate::settings::Settings;
 use crate::{Node, Shared};
 
@@ -80,6 +80,9 @@ pub enum BrokerError {
         /// The newest version that this program reads.
         known: u32,
     },
+    /// The users or the certificates cannot be used.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// Groups and transactions cannot be read or written.
     #[error(transparent)]
     Coordinator(CoordinatorError),
@@ -96,6 +99,7 @@ pub enum BrokerError {
 /// A broker that listens, and answers when it is run.
 pub struct Broker {
     shared: Arc<Shared>,
+    server: Server,
     directory: DataDirectory,
     listener: TcpListener,
     address: SocketAddr,
@@ -115,7 +119,8 @@ impl Broker {
         let address = listener.local_addr().map_err(|source| BrokerError::Listen { listen, source })?;
         let node = node(&settings, address, directory.cluster_id());
         let shared = Arc::new(open(settings, node, last)?);
-        Ok(Self { shared, directory, listener, address })
+        let server = Server::new(Arc::clone(&shared))?;
+        Ok(Self { shared, server, directory, listener, address })
     }
 
     /// The address that is listened on, with the port that was free if port 0 was asked for.
@@ -131,10 +136,10 @@ impl Broker {
     /// Answers requests until `shutdown` completes, then ends in order: no new connections, the requests in hand, the
     /// groups, the logs.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), BrokerError> {
-        let Self { shared, directory, listener, address } = self;
+        let Self { shared, server, directory, listener, address } = self;
         let (stop, stopped) = watch::channel(false);
         info!(%address, data = ?shared.settings.data_directory, "broker ready");
-        let mut server = tokio::spawn(Arc::new(Server::new(Arc::clone(&shared))).run(listener, stopped));
+        let mut server = tokio::spawn(Arc::new(server).run(listener, stopped));
         tokio::select! {
             () = shutdown => {}
             ended = &mut server => ended.expect("the accept loop ends when it is told to"),

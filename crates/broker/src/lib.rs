@@ -23,6 +23,7 @@ pub use broker::{Broker, BrokerError, Figures, Holder, StatsHandle};
 pub use coordinator::{CoordinatorError, JournalError};
 #[doc(hidden)]
 pub use server::is_request;
+pub use server::{SecurityError, TlsError, UsersError};
 pub use settings::{Limits, SaslMechanism, Security, Settings, Tls, User};
 
 use std::sync::Arc;

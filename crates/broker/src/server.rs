@@ -3,6 +3,7 @@
 //! Invariants: connections share nothing but what handlers reach and the bounds in [`limits`]; none can stall the accept
 //! loop or another connection; a panic in a handler ends its connection, is logged, and ends nothing else.
 
+mod authentication;
 mod connection;
 mod dispatch;
 mod frame;
@@ -10,7 +11,9 @@ mod header;
 mod limits;
 mod probe;
 mod reply;
+mod sasl;
 mod shape;
+mod tls;
 mod versions;
 
 #[cfg(test)]
@@ -19,6 +22,7 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use openssl::ssl::SslAcceptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -30,8 +34,12 @@ use crate::broker::Stats;
 use connection::{Connection, ConnectionError};
 use frame::{Frames, InFlight};
 
+use sasl::Credentials;
+
 #[doc(hidden)]
 pub use probe::is_request;
+pub use sasl::UsersError;
+pub use tls::TlsError;
 
 /// Who asks, and in which version of the request.
 pub(crate) struct Context {
@@ -47,12 +55,28 @@ pub(crate) struct Server {
     shared: Arc<Shared>,
     stats: Arc<Stats>,
     in_flight: InFlight,
+    credentials: Credentials,
+    tls: Option<SslAcceptor>,
+}
+
+/// Why the settings of security cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecurityError {
+    /// The users cannot.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The certificates cannot.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl Server {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// Reads the certificates and derives the users' keys.
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, SecurityError> {
         let in_flight = InFlight::new(shared.settings.limits.requests_in_flight_bytes);
-        Self { stats: Arc::clone(&shared.stats), in_flight, shared }
+        let credentials = Credentials::new(&shared.settings.security)?;
+        let tls = shared.settings.security.tls.as_ref().map(tls::acceptor).transpose()?;
+        Ok(Self { stats: Arc::clone(&shared.stats), in_flight, credentials, tls, shared })
     }
 
     /// Serves connections until told to stop; then lets the requests in hand finish, within [`limits::STOP`].
@@ -118,11 +142,23 @@ impl Server {
     ) -> Result<(), ConnectionError> {
         // Without it a response waits for the acknowledgement of the one before.
         tcp.set_nodelay(true).map_err(frame::FrameError::Io)?;
-        let context =
-            Context { api_version: 0, client_id: String::new(), client_host: peer.ip(), principal: None };
-        let idle = self.shared.settings.limits.idle_connection;
-        let frames = Frames::new(self.in_flight.clone(), idle);
-        Connection { socket: tcp, frames, context, server: Arc::clone(self), stop }.serve().await
+        let Some(acceptor) = &self.tls else { return self.connection(tcp, peer, None, stop).serve().await };
+        let socket = timeout(limits::AUTHENTICATION, tls::accept(acceptor, tcp));
+        let socket = socket.await.map_err(|_| ConnectionError::SlowTls)??;
+        let name = tls::client_name(&socket);
+        self.connection(socket, peer, name, stop).serve().await
+    }
+
+    fn connection<S>(
+        self: &Arc<Self>,
+        socket: S,
+        peer: SocketAddr,
+        principal: Option<String>,
+        stop: watch::Receiver<bool>,
+    ) -> Connection<S> {
+        let context = Context { api_version: 0, client_id: String::new(), client_host: peer.ip(), principal };
+        let frames = Frames::new(self.in_flight.clone(), self.shared.settings.limits.idle_connection);
+        Connection { socket, frames, context, server: Arc::clone(self), stop }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_openssl::SslStream;
 
+use super::authentication::AuthenticationError;
 use super::dispatch::{self, DispatchError};
 use super::frame::{self, Frame, FrameError, Frames, Pieces};
 use super::header::Header;
@@ -28,6 +29,15 @@ pub(super) enum ConnectionError {
     /// The header is none.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// The client was not let in.
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    /// The handshake of TLS failed.
+    #[error("TLS: {0}")]
+    Tls(#[from] openssl::ssl::Error),
+    /// The handshake of TLS took too long.
+    #[error("the handshake of TLS took too long")]
+    SlowTls,
     /// The request is none, or has no response.
     #[error("request {key} in version {version}: {source}")]
     Request {
@@ -65,7 +75,7 @@ impl Socket for SslStream<TcpStream> {
     }
 }
 
-/// A connection whose client may ask for everything.
+/// A connection, from its first frame on.
 pub(super) struct Connection<S> {
     pub(super) socket: S,
     pub(super) frames: Frames,
@@ -77,6 +87,9 @@ pub(super) struct Connection<S> {
 impl<S: Socket> Connection<S> {
     /// Answers requests until the client ends or the broker stops.
     pub(super) async fn serve(mut self) -> Result<(), ConnectionError> {
+        if !self.authenticate().await? {
+            return Ok(());
+        }
         while let Some(frame) = self.next().await? {
             if !self.answer(frame).await? {
                 break;
@@ -124,7 +137,8 @@ impl<S: Socket> Connection<S> {
         Ok(true)
     }
 
-    async fn write(&mut self, pieces: Pieces) -> Result<(), FrameError> {
+    /// Sends a response.
+    pub(super) async fn write(&mut self, pieces: Pieces) -> Result<(), FrameError> {
         self.server.stats.sent(pieces.bytes());
         frame::write(&mut self.socket, pieces).await
     }

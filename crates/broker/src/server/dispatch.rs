@@ -6,8 +6,11 @@ use std::future::{Future, ready};
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use kafka_protocol::messages::{
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, SaslAuthenticateRequest, SaslAuthenticateResponse,
+    SaslHandshakeRequest, SaslHandshakeResponse,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
 use super::frame::Pieces;
 use super::header::{Asked, Header};
@@ -52,8 +55,35 @@ pub(super) async fn answer(
     };
     shape::check(key, header.version, &body)?;
     let call = Call { header, body };
+    let groups = &shared.coordinator;
     match key {
         ApiKey::ApiVersions => call.answer(|request| ready(api_versions(header.version, &request))).await,
+        // Whoever must authenticate has done so before any other request is looked at.
+        ApiKey::SaslHandshake => call.answer(|_: SaslHandshakeRequest| ready(late_handshake())).await,
+        ApiKey::SaslAuthenticate => {
+            call.answer(|_: SaslAuthenticateRequest| ready(late_authentication())).await
+        }
+        ApiKey::OffsetCommit => call.answer(|request| groups.offset_commit(request, context)).await,
+        ApiKey::OffsetFetch => call.answer(|request| groups.offset_fetch(request, context)).await,
+        ApiKey::JoinGroup => call.answer(|request| groups.join_group(request, context)).await,
+        ApiKey::Heartbeat => call.answer(|request| groups.heartbeat(request, context)).await,
+        ApiKey::LeaveGroup => call.answer(|request| groups.leave_group(request, context)).await,
+        ApiKey::SyncGroup => call.answer(|request| groups.sync_group(request, context)).await,
+        ApiKey::DescribeGroups => call.answer(|request| groups.describe_groups(request, context)).await,
+        ApiKey::ListGroups => call.answer(|request| groups.list_groups(request, context)).await,
+        ApiKey::InitProducerId => call.answer(|request| groups.init_producer_id(request, context)).await,
+        ApiKey::AddPartitionsToTxn => {
+            call.answer(|request| groups.add_partitions_to_txn(request, context)).await
+        }
+        ApiKey::AddOffsetsToTxn => call.answer(|request| groups.add_offsets_to_txn(request, context)).await,
+        ApiKey::EndTxn => call.answer(|request| groups.end_txn(request, context)).await,
+        ApiKey::TxnOffsetCommit => call.answer(|request| groups.txn_offset_commit(request, context)).await,
+        ApiKey::DeleteGroups => call.answer(|request| groups.delete_groups(request, context)).await,
+        ApiKey::OffsetDelete => call.answer(|request| groups.offset_delete(request, context)).await,
+        ApiKey::DescribeTransactions => {
+            call.answer(|request| groups.describe_transactions(request, context)).await
+        }
+        ApiKey::ListTransactions => call.answer(|request| groups.list_transactions(request, context)).await,
         _ => Ok(Some(reply::bare(header.correlation_id, ResponseError::UnsupportedVersion))),
     }
 }
@@ -92,6 +122,17 @@ fn api_versions(version: i16, request: &ApiVersionsRequest) -> ApiVersionsRespon
     } else {
         ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code())
     }
+}
+
+fn late_handshake() -> SaslHandshakeResponse {
+    SaslHandshakeResponse::default().with_error_code(ResponseError::IllegalSaslState.code())
+}
+
+fn late_authentication() -> SaslAuthenticateResponse {
+    let text = StrBytes::from_static_str("authentication is over, or is not asked for");
+    SaslAuthenticateResponse::default()
+        .with_error_code(ResponseError::IllegalSaslState.code())
+        .with_error_message(Some(text))
 }
 
 /// From this version on clients name their software.
