@@ -1,4 +1,177 @@
 //! The log of one partition: record batches in segments, as they arrived.
 
+mod append;
+mod batch;
+mod checkpoint;
+mod compression;
+mod control;
+mod disk;
+mod error;
+mod files;
+mod index;
+mod producers;
+mod read;
+mod records;
+mod recovery;
+mod retention;
+mod scan;
+mod search;
+mod segment;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod waiters;
+mod writer;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+pub(crate) use append::Appended;
+pub(crate) use batch::LEADER_EPOCH;
+pub(crate) use error::{AppendError, LogError, ReadError};
+pub(crate) use files::{DEFAULT_OPEN_FILES, OpenFiles};
+pub(crate) use read::{LogOffsets, ReadBatch};
+pub(crate) use settings::{LastShutdown, LogSettings};
+
+use read::View;
+use waiters::Waiters;
+use writer::Writer;
+
+/// What is known of a producer, for `DescribeProducers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProducerStatus {
+    /// The producer.
+    pub(crate) producer_id: i64,
+    /// Its epoch, or -1.
+    pub(crate) epoch: i16,
+    /// The sequence number of its last record, or -1.
+    pub(crate) last_sequence: i32,
+    /// The largest timestamp of its last batch, or -1.
+    pub(crate) last_timestamp: i64,
+    /// The epoch of the coordinator that wrote its last marker, or -1.
+    pub(crate) coordinator_epoch: i32,
+    /// The first offset of its open transaction.
+    pub(crate) open_since: Option<i64>,
+}
+
 /// The log of one partition.
-pub(crate) struct Log;
+#[derive(Debug)]
+pub(crate) struct Log {
+    directory: PathBuf,
+    files: Arc<OpenFiles>,
+    settings: Mutex<Arc<LogSettings>>,
+    writer: Mutex<Writer>,
+    /// Locked for moments only, and after `writer` if both are.
+    view: Mutex<View>,
+    waiters: Waiters,
+    /// Batches before this offset were not checked by this process.
+    verify_before: i64,
+}
+
+impl Log {
+    /// Opens the log in a directory, which is created if it is missing, and makes good what a crash left behind.
+    pub(crate) fn open(
+        directory: &Path,
+        settings: LogSettings,
+        shutdown: LastShutdown,
+        files: &Arc<OpenFiles>,
+    ) -> Result<Self, LogError> {
+        fs::create_dir_all(directory).map_err(LogError::io("create", directory))?;
+        let recovery::Recovered { writer, segments } =
+            recovery::recover(directory, &settings, shutdown, files)?;
+        let offsets = LogOffsets {
+            start: writer.start_offset,
+            stable: writer.stable_offset(),
+            end: writer.next_offset,
+        };
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            files: Arc::clone(files),
+            settings: Mutex::new(Arc::new(settings)),
+            writer: Mutex::new(writer),
+            view: Mutex::new(View::new(offsets, segments.into())),
+            waiters: Waiters::default(),
+            verify_before: offsets.end,
+        })
+    }
+
+    /// Writes everything down that is in memory and flushes all of it to the disk: a clean end. The log can still be
+    /// used afterwards.
+    pub(crate) fn close(&self) -> Result<(), LogError> {
+        let mut writer = self.writer();
+        writer.active.store(&self.files)?;
+        self.flush_active(&mut writer)?;
+        self.checkpoint(&mut writer, true)
+    }
+
+    /// Flushes what was appended to the disk.
+    pub(crate) fn flush(&self) -> Result<(), LogError> {
+        self.flush_active(&mut self.writer())
+    }
+
+    /// Uses other settings from now on.
+    pub(crate) fn set_settings(&self, settings: LogSettings) {
+        *lock(&self.settings) = Arc::new(settings);
+    }
+
+    /// Has `waiter` notified whenever the end or the last stable offset moves, until
+    /// [`remove_waiter`](Self::remove_waiter). Look at the offsets after adding it, lest a move in between be missed.
+    pub(crate) fn add_waiter(&self, waiter: &Arc<Notify>) {
+        self.waiters.add(waiter);
+    }
+
+    /// Undoes [`add_waiter`](Self::add_waiter).
+    pub(crate) fn remove_waiter(&self, waiter: &Arc<Notify>) {
+        self.waiters.remove(waiter);
+    }
+
+    /// The producers that are known, in the order of their ids.
+    pub(crate) fn producers(&self) -> Vec<ProducerStatus> {
+        let writer = self.writer();
+        let mut producers: Vec<_> = writer
+            .producers
+            .iter()
+            .map(|(producer_id, producer)| ProducerStatus {
+                producer_id,
+                epoch: producer.epoch,
+                last_sequence: producer.recent.last().map_or(-1, |batch| batch.last_sequence),
+                last_timestamp: producer.recent.last().map_or(-1, |batch| batch.timestamp),
+                coordinator_epoch: producer.coordinator_epoch,
+                open_since: producer.open_since,
+            })
+            .collect();
+        producers.sort_unstable_by_key(|producer| producer.producer_id);
+        producers
+    }
+
+    /// The open transactions: producer, epoch, first offset.
+    pub(crate) fn open_transactions(&self) -> Vec<(i64, i16, i64)> {
+        self.writer().producers.open().collect()
+    }
+
+    /// Bytes of all batches.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        let segments = Arc::clone(&self.view().segments);
+        segments.iter().map(|segment| segment.size()).sum()
+    }
+
+    fn settings(&self) -> Arc<LogSettings> {
+        Arc::clone(&lock(&self.settings))
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        lock(&self.writer)
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        lock(&self.view)
+    }
+}
+
+/// Locks. A panic of another holder is a bug that was reported there; the state was changed in whole steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
