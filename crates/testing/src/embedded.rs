@@ -11,7 +11,7 @@ use broker::{Broker, Limits, Security, Settings};
 use tempfile::TempDir;
 
 /// What a test's broker is told: what the program's defaults say, with all that is kept in this directory.
-pub fn settings(data_directory: PathBuf) -> Settings {
+fn settings(data_directory: PathBuf) -> Settings {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     Settings {
         data_directory,
