@@ -10,6 +10,7 @@ mod frame;
 mod header;
 mod limits;
 mod probe;
+mod refusal;
 mod reply;
 mod sasl;
 mod shape;

@@ -16,7 +16,7 @@ use super::frame::Pieces;
 use super::header::{Asked, Header};
 use super::reply::{self, Unencodable};
 use super::shape::{self, Malformed};
-use super::{Context, versions};
+use super::{Context, refusal, versions};
 use crate::Shared;
 
 /// Why a request has no response; the connection ends.
@@ -48,8 +48,8 @@ pub(super) async fn answer(
 ) -> Result<Option<Pieces>, DispatchError> {
     let key = match header.asked {
         Asked::Known(key) => key,
-        Asked::UnknownVersion(ApiKey::ApiVersions) => return Ok(Some(unknown_version_of_versions(header)?)),
-        Asked::UnknownVersion(_) | Asked::UnknownKey => {
+        Asked::UnknownVersion(key) => return refusal::answer(key, header, &body),
+        Asked::UnknownKey => {
             return Ok(Some(reply::bare(header.correlation_id, ResponseError::UnsupportedVersion)));
         }
     };
@@ -144,11 +144,6 @@ fn is_name(name: &str) -> bool {
     name.bytes().all(inner)
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.ends_with(|c: char| c.is_ascii_alphanumeric())
-}
-
-/// The one request whose unknown versions have an answer that every client can read: version 0 of the response.
-fn unknown_version_of_versions(header: &Header) -> Result<Pieces, Unencodable> {
-    reply::encode(header.correlation_id, 0, &versions::told(Some(ResponseError::UnsupportedVersion)))
 }
 
 #[cfg(test)]

@@ -56,6 +56,15 @@ impl Header {
         Ok(header)
     }
 
+    /// Takes the client id off the body of a request whose header was read no further, if it is of version 1.
+    pub(super) fn skip_client_id(body: &mut Bytes) -> Result<(), Malformed> {
+        let mut cursor = Cursor::new(body);
+        cursor.string(false)?;
+        let end = cursor.position();
+        body.advance(end);
+        Ok(())
+    }
+
     fn take_client_id(&mut self, frame: &mut Bytes, header_version: i16) -> Result<(), Malformed> {
         let mut cursor = Cursor::new(frame);
         let length = cursor.string(false)?.unwrap_or(0);

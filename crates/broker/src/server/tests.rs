@@ -1,5 +1,8 @@
 //! The listener over real sockets: what clients may do to it, and what it tells them.
 
+mod hostile;
+mod security;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::limits;
 use crate::settings::{Limits, Security, Settings};
 use crate::{Broker, BrokerError, StatsHandle};
 
@@ -83,6 +87,13 @@ fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async { timeout(BOUND, test).await.expect("the test hangs") });
 }
 
+/// Runs a test whose clock goes on to the next deadline whenever all wait: half a minute takes no time.
+fn run_hurried(test: impl Future<Output = ()>) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(test);
+}
+
 /// A request's frame: a header of version 1 and the body.
 fn frame(key: i16, version: i16, correlation_id: i32, body: &[u8]) -> BytesMut {
     let mut frame = BytesMut::new();
@@ -146,10 +157,14 @@ fn unknown_requests_and_versions_are_answered() {
     run(async {
         let broker = Running::start(|_| {}).await;
         let mut socket = broker.connect().await;
-        for (key, version) in [(999, 0), (-1, 7), (1, 99), (3, -1), (68, 0)] {
+        let heartbeat: &[u8] = &[0, 0, 0, 0, 0, 0, 35, 0];
+        let alone: &[u8] = &[0, 35];
+        for (key, version, expected) in
+            [(999, 0, alone), (-1, 7, alone), (12, 99, heartbeat), (3, -1, alone), (68, 0, alone)]
+        {
             send(&mut socket, key, version, 7, b"body").await;
             let (correlation_id, body) = receive(&mut socket).await;
-            assert_eq!((correlation_id, body.as_ref()), (7, [0, 35].as_slice()), "{key} {version}");
+            assert_eq!((correlation_id, body.as_ref()), (7, expected), "{key} {version}");
         }
         broker.stop().await;
     });

@@ -71,9 +71,9 @@ pub(super) fn acceptor(tls: &Tls) -> Result<SslAcceptor, TlsError> {
     // Without a callback the library would ask for a passphrase on the terminal.
     let key = PKey::private_key_from_pem_callback(&pem, |_| Ok(0))
         .map_err(|error| content(KEY, &tls.key, &error))?;
-    acceptor.set_private_key(&key)?;
+    // With the certificate set before, the library compares the two.
     let pair = TlsError::Pair { key: tls.key.clone(), certificate: tls.certificate.clone() };
-    acceptor.check_private_key().map_err(|_| pair)?;
+    acceptor.set_private_key(&key).map_err(|_| pair)?;
     acceptor.set_session_id_context(SESSION_CONTEXT)?;
     if let Some(path) = &tls.client_authorities {
         for authority in certificates(AUTHORITIES, path)? {
