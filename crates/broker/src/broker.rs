@@ -18,12 +18,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+pub(crate) use directory::DataDirectory;
 pub use directory::Holder;
-pub(crate) use directory::{DataDirectory, LastShutdown};
 pub(crate) use stats::Stats;
 pub use stats::{Figures, StatsHandle};
 
+use crate::catalog::{Catalog, CatalogError, keep_house};
 use crate::coordinator::{Coordinator, CoordinatorError, Partitions};
+use crate::log::LastShutdown;
 use crate::server::{SecurityError, Server};
 use crate::settings::Settings;
 use crate::{Node, Shared};
@@ -94,6 +96,9 @@ pub enum BrokerError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The topics cannot be opened.
+    #[error("the topics: {0}")]
+    Catalog(#[from] CatalogError),
 }
 
 /// A broker that listens, and answers when it is run.
@@ -143,25 +148,32 @@ impl Broker {
         tokio::select! {
             () = shutdown => {}
             ended = &mut server => ended.expect("the accept loop ends when it is told to"),
-            // It has no end of its own.
+            // These have no end of their own.
             () = shared.coordinator.run(std::future::pending()) => {}
+            () = keep_house(Arc::clone(&shared.catalog), shared.settings.housekeeping) => {}
         }
         stop.send_replace(true);
-        // Members that wait for others would keep their requests in hand.
+        // Members that wait for others, and consumers that wait for records, would keep their requests in hand.
         shared.coordinator.release();
+        shared.catalog.release();
         if !server.is_finished() {
             server.await.expect("the accept loop does not panic");
         }
         shared.coordinator.close().map_err(BrokerError::Coordinator)?;
-        directory.close()?;
+        let catalog = Arc::clone(&shared.catalog);
+        let closed = tokio::task::spawn_blocking(move || catalog.close());
+        // What could not be closed is recovered at the next start, as after a crash.
+        if closed.await.expect("closing the logs does not panic") {
+            directory.close()?;
+        }
         info!("broker stopped");
         Ok(())
     }
 }
 
 /// Topics, groups and transactions as they were left.
-fn open(settings: Settings, node: Node, _last: LastShutdown) -> Result<Shared, BrokerError> {
-    let catalog = Arc::new(crate::catalog::Catalog);
+fn open(settings: Settings, node: Node, last: LastShutdown) -> Result<Shared, BrokerError> {
+    let catalog = Arc::new(Catalog::open(&settings, last)?);
     let partitions: Arc<dyn Partitions> = catalog.clone();
     let journal = settings.data_directory.join("coordinator");
     let now_ms = runtime::now_micros() / 1_000;

@@ -54,3 +54,8 @@ pub(crate) struct Node {
     /// From the format file of the data directory.
     pub(crate) cluster_id: StrBytes,
 }
+
+/// Milliseconds since the Unix epoch, UTC, as the protocol counts them.
+fn now_ms() -> i64 {
+    runtime::clock::now_micros().div_euclid(1000)
+}

@@ -25,6 +25,7 @@ mod writer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -69,6 +70,8 @@ pub(crate) struct Log {
     waiters: Waiters,
     /// Batches before this offset were not checked by this process.
     verify_before: i64,
+    /// Set under the writer's lock.
+    deleted: AtomicBool,
 }
 
 impl Log {
@@ -95,6 +98,7 @@ impl Log {
             view: Mutex::new(View::new(offsets, segments.into())),
             waiters: Waiters::default(),
             verify_before: offsets.end,
+            deleted: AtomicBool::new(false),
         })
     }
 
@@ -112,6 +116,16 @@ impl Log {
         self.flush_active(&mut self.writer())
     }
 
+    /// Ends the log of a partition that is being deleted: it takes and gives nothing any more, so that nothing gets into
+    /// the directory of a successor with the same name, and who waits for it is woken.
+    pub(crate) fn delete(&self) {
+        {
+            let _writer = self.writer();
+            self.deleted.store(true, Ordering::SeqCst);
+        }
+        self.waiters.notify();
+    }
+
     /// Uses other settings from now on.
     pub(crate) fn set_settings(&self, settings: LogSettings) {
         *lock(&self.settings) = Arc::new(settings);
@@ -126,6 +140,12 @@ impl Log {
     /// Undoes [`add_waiter`](Self::add_waiter).
     pub(crate) fn remove_waiter(&self, waiter: &Arc<Notify>) {
         self.waiters.remove(waiter);
+    }
+
+    /// How many waiters there are.
+    #[cfg(test)]
+    pub(crate) fn waiters(&self) -> usize {
+        self.waiters.count()
     }
 
     /// The producers that are known, in the order of their ids.
@@ -164,6 +184,15 @@ impl Log {
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         lock(&self.writer)
+    }
+
+    fn writer_unless_deleted(&self) -> Result<MutexGuard<'_, Writer>, LogError> {
+        let writer = self.writer();
+        self.check_not_deleted().map(|()| writer)
+    }
+
+    fn check_not_deleted(&self) -> Result<(), LogError> {
+        if self.deleted.load(Ordering::SeqCst) { Err(LogError::Deleted) } else { Ok(()) }
     }
 
     fn view(&self) -> MutexGuard<'_, View> {

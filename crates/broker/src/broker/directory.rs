@@ -16,17 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::BrokerError;
-
-/// How the broker that had the directory before ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LastShutdown {
-    /// It closed everything.
-    Clean,
-    /// It died, but the machine went on, so what it wrote is there.
-    SameBoot,
-    /// It died, perhaps with the machine; or there was none.
-    Unknown,
-}
+use crate::log::LastShutdown;
 
 /// The version of the format that this program writes.
 const VERSION: u32 = 1;

@@ -1,8 +1,6 @@
-//! What the coordinator needs of the partitions, and how the catalog gives it.
+//! What the coordinator needs of the partitions; the catalog gives it.
 
 use kafka_protocol::ResponseError;
-
-use crate::catalog::Catalog;
 
 /// The partitions, as far as transactions and offsets need them. A second implementation is in the tests.
 pub(crate) trait Partitions: Send + Sync {
@@ -31,36 +29,4 @@ pub(crate) trait Partitions: Send + Sync {
 
     /// All transactions that are open in the logs: topic, partition, producer id and epoch.
     fn open_transactions(&self) -> Vec<(String, i32, i64, i16)>;
-}
-
-/// No topic can be made yet, so there is none.
-impl Partitions for Catalog {
-    fn exists(&self, _topic: &str, _partition: i32) -> bool {
-        false
-    }
-
-    fn begin_transaction(
-        &self,
-        _topic: &str,
-        _partition: i32,
-        _producer_id: i64,
-        _epoch: i16,
-    ) -> Result<(), ResponseError> {
-        Err(ResponseError::UnknownTopicOrPartition)
-    }
-
-    fn end_transaction(
-        &self,
-        _topic: &str,
-        _partition: i32,
-        _producer_id: i64,
-        _epoch: i16,
-        _commit: bool,
-    ) -> Result<(), ResponseError> {
-        Err(ResponseError::UnknownTopicOrPartition)
-    }
-
-    fn open_transactions(&self) -> Vec<(String, i32, i64, i16)> {
-        Vec::new()
-    }
 }

@@ -31,7 +31,7 @@ impl Log {
         let mut batches = batch::validate(records, &settings, now_ms)?;
         let log_append_time = if settings.log_append_time { now_ms } else { batch::NO_TIMESTAMP };
 
-        let mut writer = self.writer();
+        let mut writer = self.writer_unless_deleted()?;
         let answer = |base_offset, log_append_time, writer: &Writer| Appended {
             base_offset,
             log_append_time,
@@ -61,7 +61,7 @@ impl Log {
 
     /// Lets a producer append batches of a transaction to this partition. Asking again changes nothing.
     pub(crate) fn begin_transaction(&self, producer_id: i64, epoch: i16) -> Result<(), AppendError> {
-        self.writer().producers.permit(producer_id, epoch)
+        self.writer_unless_deleted()?.producers.permit(producer_id, epoch)
     }
 
     /// Ends a producer's transaction with a marker and returns the marker's offset. Does nothing if no batch of a
@@ -75,7 +75,7 @@ impl Log {
         now_ms: i64,
     ) -> Result<Option<i64>, AppendError> {
         let settings = self.settings();
-        let mut writer = self.writer();
+        let mut writer = self.writer_unless_deleted()?;
         if !writer.producers.check_end(producer_id, epoch, coordinator_epoch)? {
             return Ok(None);
         }

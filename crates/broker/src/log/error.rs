@@ -38,6 +38,9 @@ pub(crate) enum LogError {
         /// What is wrong.
         detail: &'static str,
     },
+    /// The partition was deleted while somebody still had its log.
+    #[error("the partition was deleted")]
+    Deleted,
 }
 
 impl LogError {
@@ -134,6 +137,7 @@ impl AppendError {
             Self::FencedEpoch { .. } => ResponseError::InvalidProducerEpoch,
             Self::FencedCoordinator { .. } => ResponseError::TransactionCoordinatorFenced,
             Self::TransactionState { .. } => ResponseError::InvalidTxnState,
+            Self::Storage(LogError::Deleted) => ResponseError::UnknownTopicOrPartition,
             Self::Storage(_) => ResponseError::KafkaStorageError,
         }
     }
@@ -163,6 +167,7 @@ impl ReadError {
         match self {
             Self::OutOfRange { .. } => ResponseError::OffsetOutOfRange,
             Self::Storage(LogError::Damaged { .. }) => ResponseError::CorruptMessage,
+            Self::Storage(LogError::Deleted) => ResponseError::UnknownTopicOrPartition,
             Self::Storage(_) => ResponseError::KafkaStorageError,
         }
     }

@@ -114,6 +114,7 @@ impl Log {
         at_least_one: bool,
     ) -> Result<ReadBatch, ReadError> {
         loop {
+            self.check_not_deleted()?;
             let (offsets, segments, cursor) = {
                 let mut view = self.view();
                 let cursor = view.take_cursor(offset);
@@ -145,6 +146,8 @@ impl Log {
                     if read_committed {
                         answer.aborted = self.aborted_between(&segments, offset, next_offset)?;
                     }
+                    // Files may have been opened where a partition of the same name is by now.
+                    self.check_not_deleted()?;
                     return Ok(answer);
                 }
             }

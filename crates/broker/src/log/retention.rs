@@ -12,7 +12,7 @@ impl Log {
     /// Does what has become due. To be called regularly, from one thread at a time.
     pub(crate) fn housekeep(&self, now_ms: i64) -> Result<(), LogError> {
         let settings = self.settings();
-        let mut writer = self.writer();
+        let mut writer = self.writer_unless_deleted()?;
         writer.producers.expire(now_ms, settings.producer_retention_ms);
         if writer.position > 0 && self.is_old_or_indexed_out(&writer, &settings, now_ms) {
             self.roll(&mut writer)?;
@@ -35,7 +35,7 @@ impl Log {
     /// Deletes all records before `offset` and returns the log's start. Segments that hold none of the others are
     /// removed; what is deleted in the first that stays is only no longer returned.
     pub(crate) fn delete_before(&self, offset: i64) -> Result<i64, ReadError> {
-        let mut writer = self.writer();
+        let mut writer = self.writer_unless_deleted()?;
         let (start, end) = (writer.start_offset, writer.next_offset);
         if offset < 0 || offset > end {
             return Err(ReadError::OutOfRange { offset, start, end });

@@ -31,6 +31,11 @@ impl Waiters {
         self.count.store(waiting.len(), Ordering::SeqCst);
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
     /// Wakes all of them. The offsets must have been published before: whoever was added later sees them.
     pub(super) fn notify(&self) {
         if self.count.load(Ordering::SeqCst) == 0 {
