@@ -136,6 +136,11 @@ fn the_only_broker_goes_away_and_comes_back_on_kafka_4_1_with_kraft() {
     the_only_broker_goes_away_and_comes_back(Kind::Kafka41, 9800);
 }
 
+#[test]
+fn the_only_broker_goes_away_and_comes_back_as_the_embedded_one() {
+    the_only_broker_goes_away_and_comes_back(Kind::Embedded, 9900);
+}
+
 /// The end asked for while the broker is away: the producer names what is not acknowledged, and a second signal ends
 /// the wait for it.
 #[test]

@@ -21,3 +21,4 @@ mod replay;
 mod security;
 mod statistics;
 mod terminal;
+mod up;
