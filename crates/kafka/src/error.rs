@@ -104,14 +104,27 @@ fn because(detail: Option<&String>) -> String {
     detail.map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
+/// What librdkafka says about a code, without the code's name, which the message has already.
+fn words(code: RDKafkaErrorCode) -> String {
+    let text = code.to_string();
+    let named = text.strip_prefix(&format!("{code:?} ("));
+    named.and_then(|rest| rest.strip_suffix(')')).unwrap_or(&text).to_owned()
+}
+
 impl Error {
     pub(crate) fn kafka(doing: impl Into<String>, code: RDKafkaErrorCode) -> Self {
-        Self::Kafka { doing: doing.into(), code, detail: code.to_string() }
+        Self::Kafka { doing: doing.into(), code, detail: words(code) }
     }
 
     pub(crate) fn wrap(doing: impl Into<String>, error: &rdkafka::error::KafkaError) -> Self {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        Self::Kafka { doing: doing.into(), code, detail: error.to_string() }
+        let Some(code) = error.rdkafka_error_code() else {
+            return Self::Kafka {
+                doing: doing.into(),
+                code: RDKafkaErrorCode::Fail,
+                detail: error.to_string(),
+            };
+        };
+        Self::kafka(doing, code)
     }
 
     /// Whether trying again later, unchanged, can succeed.
@@ -135,5 +148,16 @@ impl Error {
             ),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_its_code_once() {
+        let error = Error::kafka("cannot create \"a/b\"", RDKafkaErrorCode::InvalidTopic);
+        assert_eq!(error.to_string(), "cannot create \"a/b\": Broker: Invalid topic (InvalidTopic)");
     }
 }
