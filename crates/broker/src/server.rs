@@ -24,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use openssl::ssl::SslAcceptor;
+use rustix::net::sockopt::set_socket_keepalive;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -33,7 +34,7 @@ use tracing::{debug, error, warn};
 use crate::Shared;
 use crate::broker::Stats;
 use connection::{Connection, ConnectionError};
-use frame::{Frames, InFlight};
+use frame::{FrameError, Frames, InFlight, Outbox};
 
 use sasl::Credentials;
 
@@ -142,7 +143,9 @@ impl Server {
         stop: watch::Receiver<bool>,
     ) -> Result<(), ConnectionError> {
         // Without it a response waits for the acknowledgement of the one before.
-        tcp.set_nodelay(true).map_err(frame::FrameError::Io)?;
+        tcp.set_nodelay(true).map_err(FrameError::Io)?;
+        // A client whose machine is gone says nothing; without it a member's connection would stay until it idles out.
+        set_socket_keepalive(&tcp, true).map_err(|error| FrameError::Io(error.into()))?;
         let Some(acceptor) = &self.tls else { return self.connection(tcp, peer, None, stop).serve().await };
         let socket = timeout(limits::AUTHENTICATION, tls::accept(acceptor, tcp));
         let socket = socket.await.map_err(|_| ConnectionError::SlowTls)??;
@@ -159,7 +162,7 @@ impl Server {
     ) -> Connection<S> {
         let context = Context { api_version: 0, client_id: String::new(), client_host: peer.ip(), principal };
         let frames = Frames::new(self.in_flight.clone(), self.shared.settings.limits.idle_connection);
-        Connection { socket, frames, context, server: Arc::clone(self), stop }
+        Connection { socket, frames, outbox: Outbox::default(), context, server: Arc::clone(self), stop }
     }
 }
 

@@ -14,9 +14,9 @@ use tokio_openssl::SslStream;
 
 use super::authentication::AuthenticationError;
 use super::dispatch::{self, DispatchError};
-use super::frame::{self, Frame, FrameError, Frames, Pieces};
+use super::frame::{Frame, FrameError, Frames, Outbox, Pieces};
 use super::header::Header;
-use super::limits::CONTROL_REQUEST_BYTES;
+use super::limits::{CONTROL_REQUEST_BYTES, OUTBOX_BYTES};
 use super::shape::Malformed;
 use super::{Context, Server, stopping};
 
@@ -79,6 +79,7 @@ impl Socket for SslStream<TcpStream> {
 pub(super) struct Connection<S> {
     pub(super) socket: S,
     pub(super) frames: Frames,
+    pub(super) outbox: Outbox,
     pub(super) context: Context,
     pub(super) server: Arc<Server>,
     pub(super) stop: watch::Receiver<bool>,
@@ -90,9 +91,22 @@ impl<S: Socket> Connection<S> {
         if !self.authenticate().await? {
             return Ok(());
         }
+        let ended = self.requests().await;
+        // What was answered is told, unless the telling failed.
+        if !matches!(ended, Err(ConnectionError::Frame(_))) {
+            self.outbox.write(&mut self.socket).await?;
+        }
+        ended
+    }
+
+    async fn requests(&mut self) -> Result<(), ConnectionError> {
         while let Some(frame) = self.next().await? {
             if !self.answer(frame).await? {
                 break;
+            }
+            // The answers to requests that came together leave together.
+            if !self.frames.has_next() || self.outbox.bytes() > OUTBOX_BYTES {
+                self.outbox.write(&mut self.socket).await?;
             }
         }
         Ok(())
@@ -121,6 +135,7 @@ impl<S: Socket> Connection<S> {
         }
         let answer = dispatch::answer(&self.server.shared, &self.context, &header, bytes);
         let answer = if dispatch::waits(header.asked) {
+            self.outbox.write(&mut self.socket).await?;
             // What waits is small and must not keep others' records out.
             admitted = None;
             wait(&self.socket, &mut self.stop, answer).await
@@ -132,15 +147,20 @@ impl<S: Socket> Connection<S> {
         let (key, version) = (header.key, header.version);
         let pieces = answer.map_err(|source| ConnectionError::Request { key, version, source })?;
         if let Some(pieces) = pieces {
-            self.write(pieces).await?;
+            self.put(pieces);
         }
         Ok(true)
     }
 
-    /// Sends a response.
-    pub(super) async fn write(&mut self, pieces: Pieces) -> Result<(), FrameError> {
+    fn put(&mut self, pieces: Pieces) {
         self.server.stats.sent(pieces.bytes());
-        frame::write(&mut self.socket, pieces).await
+        self.outbox.push(pieces);
+    }
+
+    /// Sends a response at once.
+    pub(super) async fn write(&mut self, pieces: Pieces) -> Result<(), FrameError> {
+        self.put(pieces);
+        self.outbox.write(&mut self.socket).await
     }
 }
 

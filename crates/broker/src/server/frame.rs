@@ -127,6 +127,12 @@ impl Frames {
         Ok(Some(Frame { bytes, admitted }))
     }
 
+    /// Whether the next frame is here already, so that it needs no waiting for.
+    pub(super) fn has_next(&self) -> bool {
+        let length = self.ahead.first_chunk().map(|length| i32::from_be_bytes(*length));
+        length.is_some_and(|length| self.ahead.len() as i64 >= LENGTH_BYTES as i64 + i64::from(length))
+    }
+
     /// Reads until some first bytes are here.
     async fn fill<S: AsyncRead + Unpin>(&mut self, bytes: usize, socket: &mut S) -> Result<(), FrameError> {
         while self.ahead.len() < bytes {
@@ -190,12 +196,6 @@ impl Pieces {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
-
-    /// Puts a piece, not empty, before all others.
-    pub(super) fn push_front(&mut self, piece: Bytes) {
-        self.bytes += piece.len();
-        self.pieces.push_front(piece);
-    }
 }
 
 impl From<Bytes> for Pieces {
@@ -235,27 +235,50 @@ impl Buf for Pieces {
     }
 }
 
-/// Writes a frame with its length; what is written is let go piece by piece.
-pub(super) async fn write<S: AsyncWrite + Unpin>(
-    socket: &mut S,
-    mut pieces: Pieces,
-) -> Result<(), FrameError> {
-    let bytes = pieces.remaining();
-    let length = u32::try_from(bytes).expect("responses are bounded by what a request may ask for");
-    // Small responses are one piece, so that one packet carries them over TLS too.
-    if bytes <= READ_AHEAD_BYTES {
-        let mut whole = BytesMut::with_capacity(LENGTH_BYTES + bytes);
-        whole.extend_from_slice(&length.to_be_bytes());
-        whole.extend_from_slice(&pieces.copy_to_bytes(bytes));
-        pieces.push(whole.freeze());
-    } else {
-        pieces.push_front(Bytes::copy_from_slice(&length.to_be_bytes()));
+/// What is to be written: frames, each with its length.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pieces: Pieces,
+}
+
+impl Outbox {
+    /// Appends a frame.
+    pub(super) fn push(&mut self, mut frame: Pieces) {
+        let bytes = frame.bytes();
+        let length = u32::try_from(bytes).expect("responses are bounded by what a request may ask for");
+        // Small responses are one piece, so that one packet carries them over TLS too.
+        if bytes <= READ_AHEAD_BYTES {
+            let mut whole = BytesMut::with_capacity(LENGTH_BYTES + bytes);
+            whole.extend_from_slice(&length.to_be_bytes());
+            while frame.has_remaining() {
+                let chunk = frame.chunk();
+                whole.extend_from_slice(chunk);
+                frame.advance(chunk.len());
+            }
+            self.pieces.push(whole.freeze());
+        } else {
+            self.pieces.push(Bytes::copy_from_slice(&length.to_be_bytes()));
+            frame.pieces.into_iter().for_each(|piece| self.pieces.push(piece));
+        }
     }
-    timeout(transfer_bound(bytes), async {
-        socket.write_all_buf(&mut pieces).await?;
-        socket.flush().await
-    })
-    .await
-    .map_err(|_| FrameError::Slow { bytes })??;
-    Ok(())
+
+    /// The bytes that are not written yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.pieces.bytes()
+    }
+
+    /// Writes all; what is written is let go piece by piece.
+    pub(super) async fn write<S: AsyncWrite + Unpin>(&mut self, socket: &mut S) -> Result<(), FrameError> {
+        let bytes = self.bytes();
+        if bytes == 0 {
+            return Ok(());
+        }
+        timeout(transfer_bound(bytes), async {
+            socket.write_all_buf(&mut self.pieces).await?;
+            socket.flush().await
+        })
+        .await
+        .map_err(|_| FrameError::Slow { bytes })??;
+        Ok(())
+    }
 }

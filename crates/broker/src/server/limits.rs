@@ -10,7 +10,9 @@ pub(super) const UNAUTHENTICATED_REQUEST_BYTES: usize = 64 << 10;
 /// and heartbeats must not wait for other clients' records.
 pub(super) const UNCOUNTED_REQUEST_BYTES: usize = 16 << 10;
 /// What is read ahead of the frame at hand: small requests then take one system call.
-pub(super) const READ_AHEAD_BYTES: usize = 4 << 10;
+pub(super) const READ_AHEAD_BYTES: usize = 8 << 10;
+/// Responses that wait for those after them; more is written at once.
+pub(super) const OUTBOX_BYTES: usize = 64 << 10;
 /// The elements of all arrays of one request together; decoded, each takes up to some hundred bytes.
 pub(super) const REQUEST_ELEMENTS: usize = 250_000;
 /// How long a client may take to authenticate, and to shake hands for TLS.
