@@ -1,6 +1,6 @@
 //! A broker from its start to its end: data directory, listener, housekeeping, orderly close.
 //!
-//! Invariants: nothing is listened on before everything that was acknowledged is back; nothing is closed before the last
+//! Invariants: nothing is answered before everything that was acknowledged is back; nothing is closed before the last
 //! request has ended; the directory is marked clean only after everything has been closed.
 
 mod directory;

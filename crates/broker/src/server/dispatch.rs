@@ -17,7 +17,7 @@ use super::header::{Asked, Header};
 use super::reply::{self, Unencodable};
 use super::shape::{self, Malformed};
 use super::{Context, refusal, versions};
-use crate::Shared;
+use crate::{Shared, api};
 
 /// Why a request has no response; the connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,6 @@ pub(super) async fn answer(
     };
     shape::check(key, header.version, &body)?;
     let call = Call { header, body };
-    let groups = &shared.coordinator;
     match key {
         ApiKey::ApiVersions => call.answer(|request| ready(api_versions(header.version, &request))).await,
         // Whoever must authenticate has done so before any other request is looked at.
@@ -63,28 +62,99 @@ pub(super) async fn answer(
         ApiKey::SaslAuthenticate => {
             call.answer(|_: SaslAuthenticateRequest| ready(late_authentication())).await
         }
-        ApiKey::OffsetCommit => call.answer(|request| groups.offset_commit(request, context)).await,
-        ApiKey::OffsetFetch => call.answer(|request| groups.offset_fetch(request, context)).await,
-        ApiKey::JoinGroup => call.answer(|request| groups.join_group(request, context)).await,
-        ApiKey::Heartbeat => call.answer(|request| groups.heartbeat(request, context)).await,
-        ApiKey::LeaveGroup => call.answer(|request| groups.leave_group(request, context)).await,
-        ApiKey::SyncGroup => call.answer(|request| groups.sync_group(request, context)).await,
-        ApiKey::DescribeGroups => call.answer(|request| groups.describe_groups(request, context)).await,
-        ApiKey::ListGroups => call.answer(|request| groups.list_groups(request, context)).await,
-        ApiKey::InitProducerId => call.answer(|request| groups.init_producer_id(request, context)).await,
+        ApiKey::Produce => match api::produce(shared, context, call.decode()?) {
+            Some(response) => Ok(Some(reply::encode(header.correlation_id, header.version, &response)?)),
+            None => Ok(None),
+        },
+        ApiKey::Fetch => {
+            let response = api::fetch(shared, context, call.decode()?).await;
+            Ok(Some(reply::encode_fetch(header.correlation_id, header.version, &response)?))
+        }
+        _ => answer_of_groups(shared, context, key, call).await,
+    }
+}
+
+/// Groups, committed offsets and transactions.
+async fn answer_of_groups(
+    shared: &Shared,
+    context: &Context,
+    key: ApiKey,
+    call: Call<'_>,
+) -> Result<Option<Pieces>, DispatchError> {
+    let coordinator = &shared.coordinator;
+    match key {
+        ApiKey::OffsetCommit => call.answer(|request| coordinator.offset_commit(request, context)).await,
+        ApiKey::OffsetFetch => call.answer(|request| coordinator.offset_fetch(request, context)).await,
+        ApiKey::JoinGroup => call.answer(|request| coordinator.join_group(request, context)).await,
+        ApiKey::Heartbeat => call.answer(|request| coordinator.heartbeat(request, context)).await,
+        ApiKey::LeaveGroup => call.answer(|request| coordinator.leave_group(request, context)).await,
+        ApiKey::SyncGroup => call.answer(|request| coordinator.sync_group(request, context)).await,
+        ApiKey::DescribeGroups => call.answer(|request| coordinator.describe_groups(request, context)).await,
+        ApiKey::ListGroups => call.answer(|request| coordinator.list_groups(request, context)).await,
+        ApiKey::InitProducerId => call.answer(|request| coordinator.init_producer_id(request, context)).await,
         ApiKey::AddPartitionsToTxn => {
-            call.answer(|request| groups.add_partitions_to_txn(request, context)).await
+            call.answer(|request| coordinator.add_partitions_to_txn(request, context)).await
         }
-        ApiKey::AddOffsetsToTxn => call.answer(|request| groups.add_offsets_to_txn(request, context)).await,
-        ApiKey::EndTxn => call.answer(|request| groups.end_txn(request, context)).await,
-        ApiKey::TxnOffsetCommit => call.answer(|request| groups.txn_offset_commit(request, context)).await,
-        ApiKey::DeleteGroups => call.answer(|request| groups.delete_groups(request, context)).await,
-        ApiKey::OffsetDelete => call.answer(|request| groups.offset_delete(request, context)).await,
+        ApiKey::AddOffsetsToTxn => {
+            call.answer(|request| coordinator.add_offsets_to_txn(request, context)).await
+        }
+        ApiKey::EndTxn => call.answer(|request| coordinator.end_txn(request, context)).await,
+        ApiKey::TxnOffsetCommit => {
+            call.answer(|request| coordinator.txn_offset_commit(request, context)).await
+        }
+        ApiKey::DeleteGroups => call.answer(|request| coordinator.delete_groups(request, context)).await,
+        ApiKey::OffsetDelete => call.answer(|request| coordinator.offset_delete(request, context)).await,
         ApiKey::DescribeTransactions => {
-            call.answer(|request| groups.describe_transactions(request, context)).await
+            call.answer(|request| coordinator.describe_transactions(request, context)).await
         }
-        ApiKey::ListTransactions => call.answer(|request| groups.list_transactions(request, context)).await,
-        _ => Ok(Some(reply::bare(header.correlation_id, ResponseError::UnsupportedVersion))),
+        ApiKey::ListTransactions => {
+            call.answer(|request| coordinator.list_transactions(request, context)).await
+        }
+        _ => answer_of_topics(shared, context, key, call).await,
+    }
+}
+
+/// Topics and what they hold, and the cluster.
+async fn answer_of_topics(
+    shared: &Shared,
+    context: &Context,
+    key: ApiKey,
+    call: Call<'_>,
+) -> Result<Option<Pieces>, DispatchError> {
+    match key {
+        ApiKey::ListOffsets => {
+            call.answer(|request| ready(api::list_offsets(shared, context, request))).await
+        }
+        ApiKey::Metadata => call.answer(|request| api::metadata(shared, context, request)).await,
+        ApiKey::FindCoordinator => {
+            call.answer(|request| ready(api::find_coordinator(shared, context, request))).await
+        }
+        ApiKey::CreateTopics => call.answer(|request| api::create_topics(shared, context, request)).await,
+        ApiKey::DeleteTopics => call.answer(|request| api::delete_topics(shared, context, request)).await,
+        ApiKey::DeleteRecords => call.answer(|request| api::delete_records(shared, request)).await,
+        ApiKey::OffsetForLeaderEpoch => {
+            call.answer(|request| ready(api::offset_for_leader_epoch(shared, request))).await
+        }
+        ApiKey::DescribeConfigs => call.answer(|request| ready(api::describe_configs(shared, request))).await,
+        ApiKey::AlterConfigs => call.answer(|request| api::alter_configs(shared, request)).await,
+        ApiKey::DescribeLogDirs => {
+            call.answer(|request| ready(api::describe_log_dirs(shared, request))).await
+        }
+        ApiKey::CreatePartitions => call.answer(|request| api::create_partitions(shared, request)).await,
+        ApiKey::IncrementalAlterConfigs => {
+            call.answer(|request| api::incremental_alter_configs(shared, request)).await
+        }
+        ApiKey::DescribeCluster => {
+            call.answer(|request| ready(api::describe_cluster(shared, &request))).await
+        }
+        ApiKey::DescribeProducers => {
+            call.answer(|request| ready(api::describe_producers(shared, request))).await
+        }
+        ApiKey::DescribeTopicPartitions => {
+            call.answer(|request| ready(api::describe_topic_partitions(shared, request))).await
+        }
+        // Clients are told of no other.
+        _ => Ok(Some(reply::bare(call.header.correlation_id, ResponseError::UnsupportedVersion))),
     }
 }
 

@@ -112,6 +112,6 @@ pub(super) async fn accept(
 /// Whom the client's certificate is for: its common name.
 pub(super) fn client_name(stream: &SslStream<TcpStream>) -> Option<String> {
     let certificate = stream.ssl().peer_certificate()?;
-    let name = certificate.subject_name().entries_by_nid(Nid::COMMONNAME).next()?.data().as_utf8().ok()?;
-    Some(name.to_string())
+    let name = certificate.subject_name().entries_by_nid(Nid::COMMONNAME).next()?.data().to_string().ok()?;
+    Some(name)
 }

@@ -41,7 +41,7 @@ impl ScramKeys {
 }
 
 /// One authentication, after the client's first message.
-pub(super) struct Scram {
+pub(in crate::server) struct Scram {
     digest: MessageDigest,
     user: String,
     known: bool,
