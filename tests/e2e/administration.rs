@@ -89,11 +89,12 @@ fn the_doctor_knows_the_release_and_the_topics(kind: Kind) {
     stage.run(&["topics", "create"]).expect_success();
     let checked = stage.json(&["doctor"]);
     assert_eq!(checked["ok"], true, "{checked:#}");
-    let release = format!("Kafka {}", kind.release());
-    assert_eq!(entry(&checked["checks"], "check", "version")["found"], release.as_str());
+    // What a broker is, is told by what it speaks; ours has not all that came after 3.8.
+    let release = if kind == Kind::Embedded { "Kafka 3.8" } else { &format!("Kafka {}", kind.release()) };
+    assert_eq!(entry(&checked["checks"], "check", "version")["found"], release);
     assert_eq!(entry(&checked["checks"], "check", "topics")["outcome"], "ok");
     let text = stage.run(&["doctor"]).expect_success().stdout;
-    assert!(text.contains(&release) && text.contains(stage.bootstrap()), "{text}");
+    assert!(text.contains(release) && text.contains(stage.bootstrap()), "{text}");
 }
 
 fn a_deleted_topic_is_gone(kind: Kind) {

@@ -61,7 +61,7 @@ fn one_command_is_a_whole_pipeline_and_leaves_nothing_if_it_is_ephemeral() {
     let data = up.start["data_dir"].as_str().expect("a path").to_owned();
     up.wait_for_readings(500);
     // Clients of other languages find the readings, and the events beside them.
-    let events = read_topic(Client::Confluent, up.bootstrap(), "events");
+    let events = read_topic(Client::KafkaPython, up.bootstrap(), "events");
     assert!(!events.is_empty());
     let seen = read_topic(Client::SeedKafkaPython, up.bootstrap(), "sensor-data");
     assert!(seen.len() >= 500, "{} readings", seen.len());
