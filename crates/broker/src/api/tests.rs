@@ -1,8 +1,12 @@
 //! The handlers over a real catalog in a temporary directory.
 
+mod cluster;
+mod configs;
 mod fetch;
 mod offsets;
 mod produce;
+mod records;
+mod topics;
 
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
