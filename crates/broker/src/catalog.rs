@@ -27,7 +27,7 @@ pub use error::CatalogError;
 pub(crate) use error::ChangeError;
 pub(crate) use housekeeping::keep_house;
 pub(crate) use name::{check as check_name, is_internal};
-pub(crate) use setting::{Definition, Kind, all as all_settings, elements, find as find_setting};
+pub(crate) use setting::{Definition, all as all_settings, elements, find as find_setting};
 pub(crate) use topic::Topic;
 
 use std::collections::{BTreeMap, HashMap};

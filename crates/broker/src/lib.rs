@@ -20,6 +20,7 @@ mod server;
 mod settings;
 
 pub use broker::{Broker, BrokerError, Figures, Holder, StatsHandle};
+pub use catalog::CatalogError;
 pub use coordinator::{CoordinatorError, JournalError};
 #[doc(hidden)]
 pub use server::is_request;

@@ -51,7 +51,7 @@ struct Changes {
     resource_name: StrBytes,
     /// Whether what is not mentioned goes back to its default.
     replace: bool,
-    changes: Result<Vec<Change>, Refusal>,
+    list: Result<Vec<Change>, Refusal>,
 }
 
 pub(crate) async fn alter_configs(shared: &Shared, request: AlterConfigsRequest) -> AlterConfigsResponse {
@@ -91,7 +91,7 @@ fn replacement(resource: Replacement) -> Changes {
         Ok(Change { name: config.name, operation: Operation::Set, value })
     });
     Changes {
-        changes: changes.collect(),
+        list: changes.collect(),
         resource_type: resource.resource_type,
         resource_name: resource.resource_name,
         replace: true,
@@ -110,7 +110,7 @@ fn increment(resource: AlterConfigsResource) -> Changes {
         Ok(Change { name: config.name, operation, value })
     };
     Changes {
-        changes: resource.configs.into_iter().map(change).collect(),
+        list: resource.configs.into_iter().map(change).collect(),
         resource_type: resource.resource_type,
         resource_name: resource.resource_name,
         replace: false,
@@ -154,7 +154,7 @@ async fn alter_all(
 
 fn alter(catalog: &Catalog, broker: i32, changes: Changes, only_try: bool) -> Result<(), Refusal> {
     let replace = changes.replace;
-    let list = changes.changes?;
+    let list = changes.list?;
     let names: HashSet<&StrBytes> = list.iter().map(|change| &change.name).collect();
     if names.len() < list.len() {
         return Err(Refusal::invalid_request("Error due to duplicate config keys"));

@@ -38,18 +38,18 @@ pub(crate) fn describe_topic_partitions(
         let topics = shared.catalog.from(&first, most + 1);
         topics.into_iter().map(|topic| (topic.name.clone(), Some(topic))).collect()
     } else {
-        let mut names: Vec<TopicName> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-        if request.cursor.is_some() && !names.contains(&first) {
+        let mut asked: Vec<TopicName> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+        if request.cursor.is_some() && !asked.contains(&first) {
             return refuse(request);
         }
-        names.retain(|name| name.as_str() >= first.as_str());
-        names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-        names.dedup();
-        let named = names.into_iter().map(|name| {
+        asked.retain(|name| name.as_str() >= first.as_str());
+        asked.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        asked.dedup();
+        let find = |name: TopicName| {
             let topic = shared.catalog.topic(&name);
             (name, topic)
-        });
-        named.collect()
+        };
+        asked.into_iter().map(find).collect()
     };
     page(shared.node.id, named, (first.as_str(), first_partition), most)
 }

@@ -49,7 +49,7 @@ impl Catalog {
     /// Retention, compaction and checkpoints of all partitions.
     pub(super) fn sweep(&self) {
         self.remove_deleted();
-        self.each(|_| true, |log| log.housekeep(crate::now_ms()).map(|_| ()));
+        self.each(|_| true, |log| log.housekeep(crate::now_ms()));
     }
 
     /// Writes the partitions of topics with `flush.ms` to the disk.

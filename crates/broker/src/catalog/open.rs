@@ -129,7 +129,7 @@ fn open_logs(
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(OPENING_THREADS);
     let mut logs = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads.min(wanted.len())).map(|_| scope.spawn(&open_some)).collect();
+        let helpers: Vec<_> = (1..threads.min(wanted.len())).map(|_| scope.spawn(open_some)).collect();
         let mut logs = open_some()?;
         for helper in helpers {
             logs.extend(helper.join().expect("opening a log does not panic")?);

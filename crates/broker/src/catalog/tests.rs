@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use kafka_protocol::ResponseError as Error;
+
 use crate::log::LastShutdown;
 use crate::settings::{Limits, Security, Settings};
 
@@ -98,7 +100,6 @@ fn what_cannot_be_created_leaves_nothing() {
     create(&catalog, "sensor.data", 1).expect("created");
     let refused =
         |name: &str, partitions: usize| create(&catalog, name, partitions).expect_err("refused").code();
-    use kafka_protocol::ResponseError as Error;
     assert_eq!(refused("sensor.data", 1), Error::TopicAlreadyExists);
     assert_eq!(refused("sensor_data", 1), Error::InvalidTopicException);
     assert_eq!(refused("a/../b", 1), Error::InvalidTopicException);
@@ -140,14 +141,7 @@ fn a_deleted_topic_is_gone_at_once_and_its_successor_is_another() {
     catalog.remove_deleted();
     assert_eq!(directories(directory.path()), ["a-0"]);
     let error = first.partitions[0].append(&bytes::Bytes::from_static(b"x"), 0).expect_err("it is gone");
-    assert!(
-        matches!(
-            error.code(),
-            kafka_protocol::ResponseError::UnknownTopicOrPartition
-                | kafka_protocol::ResponseError::CorruptMessage
-        ),
-        "{error}"
-    );
+    assert!(matches!(error.code(), Error::UnknownTopicOrPartition | Error::CorruptMessage), "{error}");
 }
 
 #[test]
