@@ -1,4 +1,4 @@
-//! How transactions end: EndTxn, timeouts, and what a restart finds.
+//! How transactions end: `EndTxn`, timeouts, and what a restart finds.
 //!
 //! The decision is in the journal before the first marker is written, and `TransactionCompleted` follows the last one.
 //! So, whenever the process ends: without the decision the transaction is open still; with it, all markers are written
@@ -19,7 +19,7 @@ use crate::server::Context;
 const RETRY_MS: i64 = 1_000;
 
 impl State {
-    /// EndTxn.
+    /// `EndTxn`.
     pub(super) fn end_txn(
         &mut self,
         request: &EndTxnRequest,
@@ -79,6 +79,13 @@ impl State {
             match self.partitions.end_transaction(topic, partition, producer_id, epoch, commit) {
                 // A deleted topic took what the transaction did to it along.
                 Ok(()) | Err(ResponseError::UnknownTopicOrPartition) => {}
+                // A log that knows a newer producer will never take the marker, however often it is tried.
+                Err(
+                    error @ (ResponseError::InvalidProducerEpoch
+                    | ResponseError::TransactionCoordinatorFenced),
+                ) => {
+                    tracing::warn!(transactional_id = id, topic, partition, %error, "a log has a newer producer");
+                }
                 Err(error) => {
                     tracing::error!(transactional_id = id, topic, partition, %error, "cannot write a marker");
                     failure = Some(error);

@@ -192,7 +192,7 @@ impl Group {
 
     /// The protocol with the most votes: every member votes for the first of its protocols that all of them have. The
     /// first voter decides between equals. `None` if there are no members.
-    pub(super) fn elect_protocol<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Option<String> {
+    pub(super) fn elect_protocol<'a>(members: &(impl Iterator<Item = &'a Member> + Clone)) -> Option<String> {
         let mut votes: Vec<(&str, usize)> = Vec::new();
         for member in members.clone() {
             let names = member.record.protocols.iter().map(|(name, _)| name.as_str());

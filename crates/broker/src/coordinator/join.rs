@@ -1,4 +1,4 @@
-//! JoinGroup: a member enters the next generation. KIP-394 (a member id is promised first), KIP-345 (static members)
+//! `JoinGroup`: a member enters the next generation. KIP-394 (a member id is promised first), KIP-345 (static members)
 //! and KIP-814 (the leader of an unchanged group is told to skip the assignment) are here.
 
 use kafka_protocol::ResponseError;
@@ -34,7 +34,7 @@ const MEMBER_ID_REQUIRED_FROM: i16 = 4;
 const SKIP_ASSIGNMENT_FROM: i16 = 9;
 
 impl State {
-    /// JoinGroup.
+    /// `JoinGroup`.
     pub(super) fn join(
         &mut self,
         request: &JoinGroupRequest,
@@ -188,7 +188,7 @@ impl State {
             let others = group.members.values().filter(|member| member.record.id != holder);
             let renewed =
                 Member { record: record.clone(), deadline_ms: 0, new: false, joining: None, syncing: None };
-            let elected = Group::elect_protocol(others.clone().chain(std::iter::once(&renewed)));
+            let elected = Group::elect_protocol(&others.clone().chain(std::iter::once(&renewed)));
             if elected == group.protocol {
                 let members =
                     others.map(|member| member.record.clone()).chain(std::iter::once(record)).collect();
@@ -201,7 +201,7 @@ impl State {
                 self.commit(vec![Entry::Group(changed)]).map_err(|error| (error, String::new()))?;
                 let group = self.groups.get_mut(name).expect("it was just written");
                 (group.unsynced, group.sync_deadline_ms) = (unsynced, sync_deadline_ms);
-                return Ok(Answer::Now(welcome_back(group, &id, old_leader, can_skip, now_ms)));
+                return Ok(Answer::Now(welcome_back(group, &id, &old_leader, can_skip, now_ms)));
             }
         }
         Ok(self.swap_member(name, holder, record, now_ms))
@@ -292,7 +292,7 @@ fn wait(member: &mut Member, said: MemberRecord) -> oneshot::Receiver<JoinGroupR
 fn welcome_back(
     group: &mut Group,
     id: &str,
-    old_leader: String,
+    old_leader: &str,
     can_skip: bool,
     now_ms: i64,
 ) -> JoinGroupResponse {
@@ -304,5 +304,5 @@ fn welcome_back(
         let leads = group.leader.as_deref() == Some(id);
         return answer.with_skip_assignment(leads);
     }
-    answer.with_leader(text(&old_leader)).with_members(Vec::new())
+    answer.with_leader(text(old_leader)).with_members(Vec::new())
 }

@@ -1,4 +1,4 @@
-//! What operators ask: ListGroups, DescribeGroups, DeleteGroups, ListTransactions, DescribeTransactions.
+//! What operators ask: `ListGroups`, `DescribeGroups`, `DeleteGroups`, `ListTransactions`, `DescribeTransactions`.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -29,7 +29,7 @@ const DESCRIBE_NOT_FOUND_FROM: i16 = 6;
 const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8;
 
 impl State {
-    /// ListGroups.
+    /// `ListGroups`.
     pub(super) fn list_groups(&self, request: &ListGroupsRequest) -> ListGroupsResponse {
         let matches = |filter: &[StrBytes], name: &str| {
             filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
@@ -47,7 +47,7 @@ impl State {
         ListGroupsResponse::default().with_groups(groups.collect())
     }
 
-    /// DescribeGroups.
+    /// `DescribeGroups`.
     pub(super) fn describe_groups(
         &self,
         request: &DescribeGroupsRequest,
@@ -67,7 +67,7 @@ impl State {
         DescribeGroupsResponse::default().with_groups(groups.collect())
     }
 
-    /// DeleteGroups.
+    /// `DeleteGroups`.
     pub(super) fn delete_groups(&mut self, request: &DeleteGroupsRequest) -> DeleteGroupsResponse {
         let results = request.groups_names.iter().map(|name| {
             let deleted = self.delete_group(name);
@@ -85,7 +85,7 @@ impl State {
         self.commit(vec![Entry::GroupDeleted { group: name.to_owned() }])
     }
 
-    /// ListTransactions.
+    /// `ListTransactions`.
     pub(super) fn list_transactions(
         &self,
         request: &ListTransactionsRequest,
@@ -112,7 +112,7 @@ impl State {
             .with_transaction_states(transactions.collect())
     }
 
-    /// DescribeTransactions.
+    /// `DescribeTransactions`.
     pub(super) fn describe_transactions(
         &self,
         request: &DescribeTransactionsRequest,

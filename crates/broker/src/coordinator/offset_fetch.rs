@@ -1,4 +1,4 @@
-//! OffsetFetch: one group up to version 7, several from version 8 on.
+//! `OffsetFetch`: one group up to version 7, several from version 8 on.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_fetch_response::{
@@ -22,7 +22,7 @@ const NO_OFFSET: i64 = -1;
 const NO_EPOCH: i32 = -1;
 
 impl State {
-    /// OffsetFetch.
+    /// `OffsetFetch`.
     pub(super) fn offset_fetch(
         &self,
         request: &OffsetFetchRequest,

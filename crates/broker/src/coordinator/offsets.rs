@@ -1,4 +1,4 @@
-//! Committed offsets: OffsetCommit, OffsetFetch, OffsetDelete, and what TxnOffsetCommit shares with them.
+//! Committed offsets: `OffsetCommit`, `OffsetFetch`, `OffsetDelete`, and what `TxnOffsetCommit` shares with them.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ pub(super) struct Committer<'a> {
 }
 
 impl State {
-    /// OffsetCommit.
+    /// `OffsetCommit`.
     pub(super) fn offset_commit(
         &mut self,
         request: &OffsetCommitRequest,
@@ -116,15 +116,15 @@ impl State {
         });
         let (offsets, mut results) = self.check_offsets(asked, now_ms);
         if !offsets.is_empty() {
-            let committer = Committer {
+            let who = Committer {
                 group: &request.group_id,
                 generation: request.generation_id_or_member_epoch,
                 member: &request.member_id,
                 instance: request.group_instance_id.as_deref(),
             };
-            let group = committer.group.to_owned();
+            let group = who.group.to_owned();
             let committed = self
-                .check_committer(&committer, context.api_version, now_ms)
+                .check_committer(&who, context.api_version, now_ms)
                 .and_then(|()| self.commit(vec![Entry::Offsets { group, offsets }]));
             fail_good_ones(&mut results, committed);
         }
@@ -208,7 +208,7 @@ impl State {
         Ok(())
     }
 
-    /// OffsetDelete.
+    /// `OffsetDelete`.
     pub(super) fn offset_delete(&mut self, request: &OffsetDeleteRequest) -> OffsetDeleteResponse {
         let topics = match self.groups.get(request.group_id.as_str()) {
             None => Err(ResponseError::GroupIdNotFound),

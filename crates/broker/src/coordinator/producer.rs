@@ -1,4 +1,4 @@
-//! InitProducerId: producer ids and epochs (KIP-98), and how a producer goes on from what it has (KIP-360).
+//! `InitProducerId`: producer ids and epochs (KIP-98), and how a producer goes on from what it has (KIP-360).
 //!
 //! Invariants: an epoch that was given out for a producer id is never given out again but to the same producer asking
 //! again; who has a lower epoch is fenced.
@@ -24,7 +24,7 @@ const LAST_EPOCH: i16 = i16::MAX - 1;
 type Identity = (i64, i16);
 
 impl State {
-    /// InitProducerId.
+    /// `InitProducerId`.
     pub(super) fn init_producer_id(
         &mut self,
         request: &InitProducerIdRequest,
@@ -61,10 +61,8 @@ impl State {
         if timeout_ms <= 0 || i64::from(timeout_ms) > self.bounds.longest_transaction_ms {
             return Err(ResponseError::InvalidTransactionTimeout);
         }
-        let record = match self.transactions.contains_key(id.as_str()) {
-            true => self.renew(id, expected, now_ms)?,
-            false => self.register(id)?,
-        };
+        let known = self.transactions.contains_key(id.as_str());
+        let record = if known { self.renew(id, expected, now_ms)? } else { self.register(id)? };
         let identity = (record.producer_id, record.epoch);
         self.commit(vec![Entry::Transaction(TransactionRecord {
             timeout_ms,
@@ -100,7 +98,8 @@ impl State {
         if let Some((producer_id, epoch)) = expected {
             // A producer whose id was used up may ask again with it: the answer with the new one may be lost.
             let current = producer_id == known.producer_id;
-            if !current && !(producer_id == known.previous_producer_id && used_up(epoch)) {
+            let previous = producer_id == known.previous_producer_id && used_up(epoch);
+            if !current && !previous {
                 return Err(ResponseError::ProducerFenced);
             }
             // Asked for again: the answer with the bumped epoch may be lost too.

@@ -85,7 +85,9 @@ impl State {
             // Static members are not removed for being late: they are waited for as long again.
             let timeout_ms = group.rebalance_timeout_ms();
             let missing: Vec<String> = missing.iter().map(|member| member.record.id.clone()).collect();
-            missing.iter().for_each(|id| drop(group.remove(id)));
+            for id in &missing {
+                drop(group.remove(id));
+            }
             if let Some(joining) = group.joining.as_mut() {
                 joining.deadline_ms = now_ms + timeout_ms.max(RETRY_MS);
             }
@@ -206,7 +208,7 @@ fn next_generation(name: &str, group: &Group, kept: &[&Member], now_ms: i64) -> 
     GroupRecord {
         state: if kept.is_empty() { GroupState::Empty } else { GroupState::CompletingRebalance },
         generation: group.generation.checked_add(1).unwrap_or(1),
-        protocol: Group::elect_protocol(kept.iter().copied()),
+        protocol: Group::elect_protocol(&kept.iter().copied()),
         leader: group.leader.as_ref().filter(joined).cloned().or_else(first),
         since_ms: now_ms,
         ..group.record(name, members.collect())

@@ -21,7 +21,8 @@ use crate::settings::Settings;
 /// How many producer ids are taken at once: a restart loses what is left of them.
 const PRODUCER_ID_BLOCK: i64 = 1_000;
 
-/// What an operator can set of the coordinator; times in milliseconds.
+/// What an operator can set of the coordinator.
+#[expect(clippy::struct_field_names, reason = "a time says its unit")]
 pub(super) struct Bounds {
     pub(super) initial_rebalance_delay_ms: i64,
     pub(super) session_timeouts_ms: (i64, i64),

@@ -1,4 +1,4 @@
-//! SyncGroup, Heartbeat and LeaveGroup: a member gets its assignment, lives, and goes.
+//! `SyncGroup`, Heartbeat and `LeaveGroup`: a member gets its assignment, lives, and goes.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +18,11 @@ use super::state::State;
 use super::{Answer, code};
 use crate::server::Context;
 
-/// From this version on LeaveGroup names several members, each with an error of its own.
+/// From this version on `LeaveGroup` names several members, each with an error of its own.
 const LEAVE_BATCH_FROM: i16 = 3;
 
 impl State {
-    /// SyncGroup.
+    /// `SyncGroup`.
     pub(super) fn sync(&mut self, request: &SyncGroupRequest, now_ms: i64) -> Answer<SyncGroupResponse> {
         let name = request.group_id.as_str();
         let answer = self.try_sync(name, request, now_ms);
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    /// LeaveGroup.
+    /// `LeaveGroup`.
     pub(super) fn leave(
         &mut self,
         request: &LeaveGroupRequest,
@@ -174,13 +174,10 @@ impl State {
         }
         // An operator removes a static member by its instance alone.
         let holder = instance.filter(|_| id.is_empty()).and_then(|instance| group.holder(instance));
-        let id = match holder {
-            Some(holder) => holder.to_owned(),
-            None => {
-                group.check_member(id, instance)?;
-                id.to_owned()
-            }
-        };
+        if holder.is_none() {
+            group.check_member(id, instance)?;
+        }
+        let id = holder.unwrap_or(id).to_owned();
         tracing::info!(group = name, member = %id, "a member leaves");
         self.remove_members(name, &[id], now_ms)
     }

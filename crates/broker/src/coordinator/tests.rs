@@ -7,7 +7,9 @@ mod model;
 mod offsets;
 mod restart;
 mod static_members;
+mod timing;
 mod transactions;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,5 +1,5 @@
-//! Transactions while they are open: what is in them, and whose they are. AddPartitionsToTxn, AddOffsetsToTxn and
-//! TxnOffsetCommit are here; how they begin is in `producer`, how they end in `end_txn`.
+//! Transactions while they are open: what is in them, and whose they are. `AddPartitionsToTxn`, `AddOffsetsToTxn` and
+//! `TxnOffsetCommit` are here; how they begin is in `producer`, how they end in `end_txn`.
 //!
 //! Invariants: a partition is in the journal as part of a transaction before its log permits the first batch of it, so
 //! that no batch of a transaction is ever forgotten; only the newest epoch of a producer does anything.
@@ -44,7 +44,7 @@ pub(super) struct Producer<'a> {
 }
 
 impl State {
-    /// AddPartitionsToTxn, up to version 3; later ones are spoken between brokers.
+    /// `AddPartitionsToTxn`, up to version 3; later ones are spoken between brokers.
     pub(super) fn add_partitions(
         &mut self,
         request: &AddPartitionsToTxnRequest,
@@ -92,7 +92,7 @@ impl State {
         AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(results.collect())
     }
 
-    /// AddOffsetsToTxn.
+    /// `AddOffsetsToTxn`.
     pub(super) fn add_offsets(
         &mut self,
         request: &AddOffsetsToTxnRequest,
@@ -134,7 +134,7 @@ impl State {
         Ok(())
     }
 
-    /// TxnOffsetCommit.
+    /// `TxnOffsetCommit`.
     pub(super) fn txn_offset_commit(
         &mut self,
         request: &TxnOffsetCommitRequest,

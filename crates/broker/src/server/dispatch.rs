@@ -83,32 +83,40 @@ async fn answer_of_groups(
 ) -> Result<Option<Pieces>, DispatchError> {
     let coordinator = &shared.coordinator;
     match key {
-        ApiKey::OffsetCommit => call.answer(|request| coordinator.offset_commit(request, context)).await,
-        ApiKey::OffsetFetch => call.answer(|request| coordinator.offset_fetch(request, context)).await,
+        ApiKey::OffsetCommit => {
+            call.answer(|request| ready(coordinator.offset_commit(&request, context))).await
+        }
+        ApiKey::OffsetFetch => {
+            call.answer(|request| ready(coordinator.offset_fetch(&request, context))).await
+        }
         ApiKey::JoinGroup => call.answer(|request| coordinator.join_group(request, context)).await,
-        ApiKey::Heartbeat => call.answer(|request| coordinator.heartbeat(request, context)).await,
-        ApiKey::LeaveGroup => call.answer(|request| coordinator.leave_group(request, context)).await,
-        ApiKey::SyncGroup => call.answer(|request| coordinator.sync_group(request, context)).await,
-        ApiKey::DescribeGroups => call.answer(|request| coordinator.describe_groups(request, context)).await,
-        ApiKey::ListGroups => call.answer(|request| coordinator.list_groups(request, context)).await,
-        ApiKey::InitProducerId => call.answer(|request| coordinator.init_producer_id(request, context)).await,
+        ApiKey::Heartbeat => call.answer(|request| ready(coordinator.heartbeat(&request))).await,
+        ApiKey::LeaveGroup => call.answer(|request| ready(coordinator.leave_group(&request, context))).await,
+        ApiKey::SyncGroup => call.answer(|request| coordinator.sync_group(request)).await,
+        ApiKey::DescribeGroups => {
+            call.answer(|request| ready(coordinator.describe_groups(&request, context))).await
+        }
+        ApiKey::ListGroups => call.answer(|request| ready(coordinator.list_groups(&request))).await,
+        ApiKey::InitProducerId => {
+            call.answer(|request| ready(coordinator.init_producer_id(&request, context))).await
+        }
         ApiKey::AddPartitionsToTxn => {
-            call.answer(|request| coordinator.add_partitions_to_txn(request, context)).await
+            call.answer(|request| ready(coordinator.add_partitions_to_txn(&request, context))).await
         }
         ApiKey::AddOffsetsToTxn => {
-            call.answer(|request| coordinator.add_offsets_to_txn(request, context)).await
+            call.answer(|request| ready(coordinator.add_offsets_to_txn(&request, context))).await
         }
-        ApiKey::EndTxn => call.answer(|request| coordinator.end_txn(request, context)).await,
+        ApiKey::EndTxn => call.answer(|request| ready(coordinator.end_txn(&request, context))).await,
         ApiKey::TxnOffsetCommit => {
-            call.answer(|request| coordinator.txn_offset_commit(request, context)).await
+            call.answer(|request| ready(coordinator.txn_offset_commit(&request, context))).await
         }
-        ApiKey::DeleteGroups => call.answer(|request| coordinator.delete_groups(request, context)).await,
-        ApiKey::OffsetDelete => call.answer(|request| coordinator.offset_delete(request, context)).await,
+        ApiKey::DeleteGroups => call.answer(|request| ready(coordinator.delete_groups(&request))).await,
+        ApiKey::OffsetDelete => call.answer(|request| ready(coordinator.offset_delete(&request))).await,
         ApiKey::DescribeTransactions => {
-            call.answer(|request| coordinator.describe_transactions(request, context)).await
+            call.answer(|request| ready(coordinator.describe_transactions(&request))).await
         }
         ApiKey::ListTransactions => {
-            call.answer(|request| coordinator.list_transactions(request, context)).await
+            call.answer(|request| ready(coordinator.list_transactions(&request))).await
         }
         _ => answer_of_topics(shared, context, key, call).await,
     }

@@ -1,4 +1,4 @@
-//! InitProducerId: ids, epochs, and who is fenced by them.
+//! `InitProducerId`: ids, epochs, and who is fenced by them.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::InitProducerIdRequest;

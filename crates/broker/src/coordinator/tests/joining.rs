@@ -1,4 +1,4 @@
-//! JoinGroup: who gets in, when the generation begins, and with which protocol.
+//! `JoinGroup`: who gets in, when the generation begins, and with which protocol.
 
 use kafka_protocol::ResponseError;
 

@@ -1,4 +1,4 @@
-//! SyncGroup, Heartbeat, LeaveGroup, and what silence leads to.
+//! `SyncGroup`, Heartbeat, `LeaveGroup`, and what silence leads to.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;

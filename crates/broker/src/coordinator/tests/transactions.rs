@@ -19,7 +19,7 @@ pub(super) type Producer = (i64, i16);
 
 const TIMEOUT_MS: i64 = 60_000;
 
-/// InitProducerId, with what the producer has if it has anything.
+/// `InitProducerId`, with what the producer has if it has anything.
 pub(super) fn init(
     harness: &mut Harness,
     id: &str,

@@ -10,7 +10,7 @@ use super::super::transactions::{Producer, add, add_group, end, init, send_offse
 use super::super::{BEGIN_MS, DELAY_MS, Harness, SESSION_MS, context, error};
 use super::Step;
 use crate::coordinator::Answer;
-use crate::coordinator::entry::{Entry, GroupState, TransactionState};
+use crate::coordinator::entry::{Entry, GroupState, TransactionRecord, TransactionState};
 use crate::coordinator::group::text;
 use crate::coordinator::journal::Journal;
 
@@ -238,11 +238,9 @@ impl World {
                     self.workers[worker].offset = Some(number);
                 }
             }
-            (Step::End(worker, commit), Reply::Error(result)) => {
-                if result.is_none() {
-                    self.allowed(worker, result);
-                    self.ended(worker, commit);
-                }
+            (Step::End(worker, commit), Reply::Error(None)) => {
+                self.allowed(worker, None);
+                self.ended(worker, commit);
             }
             _ => {}
         }
@@ -394,7 +392,7 @@ impl World {
             state
                 .transactions
                 .values()
-                .filter_map(|known| known.times_out_ms())
+                .filter_map(TransactionRecord::times_out_ms)
                 .all(|at_ms| next_ms <= at_ms)
         );
         let Some(group) = state.groups.get(GROUP) else {
