@@ -18,7 +18,8 @@ fn settings(data_directory: PathBuf) -> Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         advertise: None,
         node_id: 1,
-        create_topics: true,
+        // As the Kafka clusters of the tests have it.
+        create_topics: false,
         default_partitions: 1,
         topic_defaults: Vec::new(),
         initial_rebalance_delay: Duration::from_millis(50),
