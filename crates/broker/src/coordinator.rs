@@ -1,7 +1,7 @@
 //! Groups, committed offsets and transactions: Kafka's group coordinator and transaction coordinator for one node.
 //!
 //! One [`State`] behind one lock, changed by synchronous code that is told the time; what must survive is in the
-//! [`journal`] before it is true. A request that waits for others (JoinGroup, SyncGroup) takes a channel out of the
+//! [`journal`] before it is true. A request that waits for others (`JoinGroup`, `SyncGroup`) takes a channel out of the
 //! lock and waits there. [`Coordinator::run`] is the only task: it sleeps until the next deadline.
 //!
 //! The map: `join`, `sync`, `rebalance` and `group` are the classic group protocol, `offsets` and `offset_fetch` the
