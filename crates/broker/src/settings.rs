@@ -15,7 +15,7 @@ pub struct Settings {
     pub advertise: Option<(String, u16)>,
     /// The number of this node, at least 0.
     pub node_id: i32,
-    /// Whether a topic is created when a client that allows it asks for its metadata or produces to it.
+    /// Whether a topic is created when a client that allows it asks for its metadata, as producers do before they produce.
     pub create_topics: bool,
     /// Partitions of a topic that is created without a count, at least 1.
     pub default_partitions: i32,
