@@ -49,6 +49,8 @@ pub(in crate::server) struct Scram {
     /// What the client's last message must repeat: the header of its first, and the nonce of both.
     header: String,
     nonce: String,
+    /// The client's part of the nonce alone, by its length.
+    client_nonce_bytes: usize,
     /// The two first messages, which the proof is over.
     firsts: String,
 }
@@ -68,7 +70,9 @@ impl Scram {
         let challenge = format!("r={nonce},s={},i={ITERATIONS}", encode_block(&keys.salt));
         let firsts = format!("{},{challenge}", first.bare);
         let header = first.header.to_owned();
-        let scram = Self { digest: mechanism.digest(), user: first.user, known, keys, header, nonce, firsts };
+        let client_nonce_bytes = first.nonce.len();
+        let digest = mechanism.digest();
+        let scram = Self { digest, user: first.user, known, keys, header, nonce, client_nonce_bytes, firsts };
         Ok((scram, challenge.into_bytes()))
     }
 
@@ -83,7 +87,7 @@ impl Scram {
         let nonce = rest.split(',').next().unwrap_or_default();
         let binding = decode_block(binding).map_err(|_| SaslError::Token)?;
         let proof = decode_block(proof).map_err(|_| SaslError::Token)?;
-        if binding != self.header.as_bytes() || nonce != self.nonce || proof.len() != self.digest.size() {
+        if binding != self.header.as_bytes() || !self.repeats(nonce) || proof.len() != self.digest.size() {
             return Err(SaslError::Token);
         }
         let message = format!("{},{without_proof}", self.firsts);
@@ -95,6 +99,13 @@ impl Scram {
         }
         let server = hmac(self.digest, &self.keys.server, &[message.as_bytes()])?;
         Ok(format!("v={}", encode_block(&server)).into_bytes())
+    }
+
+    /// Whether a nonce is the one of this exchange. librdkafka before 2.6.1 puts its own part before it once more; the
+    /// server's part is there all the same, and the proof covers what was sent, so nothing old can be sent again.
+    fn repeats(&self, nonce: &str) -> bool {
+        let doubled = nonce.strip_prefix(&self.nonce[..self.client_nonce_bytes]);
+        nonce == self.nonce || doubled == Some(&self.nonce)
     }
 
     pub(super) fn user(&self) -> &str {

@@ -21,6 +21,17 @@ fn scram(
     written: &str,
     password: &str,
 ) -> Result<String, SaslError> {
+    scram_with(credentials, mechanism, written, password, str::to_owned)
+}
+
+/// Likewise, with a change to the nonce of the last message.
+fn scram_with(
+    credentials: &Credentials,
+    mechanism: SaslMechanism,
+    written: &str,
+    password: &str,
+    change: impl FnOnce(&str) -> String,
+) -> Result<String, SaslError> {
     let digest = mechanism.digest();
     let mut exchange = Exchange::new(mechanism);
     let bare = format!("n={written},r=fyko+d2lbbFgONRv9qkxdawL");
@@ -29,7 +40,7 @@ fn scram(
     };
     let challenge = String::from_utf8(challenge).unwrap();
     let attribute = |name: &str| challenge.split(',').find_map(|part| part.strip_prefix(name)).unwrap();
-    let (nonce, salt) = (attribute("r="), decode_block(attribute("s=")).unwrap());
+    let (nonce, salt) = (change(attribute("r=")), decode_block(attribute("s=")).unwrap());
     let mut salted = vec![0; digest.size()];
     pbkdf2_hmac(password.as_bytes(), &salt, attribute("i=").parse().unwrap(), digest, &mut salted).unwrap();
     let client = hmac(digest, &salted, &[b"Client Key"]).unwrap();
@@ -57,6 +68,20 @@ fn scram_lets_in_who_knows_the_password() {
         assert_eq!(scram(&credentials, mechanism, "alice", "wrong"), Err(SaslError::Credentials));
         assert_eq!(scram(&credentials, mechanism, "bob", "wonderland"), Err(SaslError::Credentials));
     }
+}
+
+#[test]
+fn the_nonce_is_that_of_the_exchange_or_as_old_librdkafka_doubles_it() {
+    let credentials = credentials();
+    let check = |change: fn(&str) -> String, expected: Result<&str, SaslError>| {
+        let user = scram_with(&credentials, SaslMechanism::ScramSha256, "alice", "wonderland", change);
+        assert_eq!(user, expected.map(str::to_owned));
+    };
+    check(|nonce| format!("fyko+d2lbbFgONRv9qkxdawL{nonce}"), Ok("alice"));
+    check(|nonce| format!("anything{nonce}"), Err(SaslError::Token));
+    check(|nonce| nonce[1..].to_owned(), Err(SaslError::Token));
+    check(|nonce| format!("{nonce}x"), Err(SaslError::Token));
+    check(|_| "fyko+d2lbbFgONRv9qkxdawL".to_owned(), Err(SaslError::Token));
 }
 
 #[test]
