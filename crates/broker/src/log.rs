@@ -3,6 +3,7 @@
 mod append;
 mod batch;
 mod checkpoint;
+mod compaction;
 mod compression;
 mod control;
 mod disk;
@@ -102,18 +103,20 @@ impl Log {
         })
     }
 
-    /// Writes everything down that is in memory and flushes all of it to the disk: a clean end. The log can still be
-    /// used afterwards.
+    /// Flushes what was appended to the disk and writes down what is in memory: a clean end. The log can still be used
+    /// afterwards.
     pub(crate) fn close(&self) -> Result<(), LogError> {
         let mut writer = self.writer();
-        writer.active.store(&self.files)?;
-        self.flush_active(&mut writer)?;
-        self.checkpoint(&mut writer, true)
+        self.flush_all(&mut writer)?;
+        if writer.stale_checkpoint || writer.since_checkpoint > 0 {
+            self.checkpoint(&mut writer)?;
+        }
+        Ok(())
     }
 
     /// Flushes what was appended to the disk.
     pub(crate) fn flush(&self) -> Result<(), LogError> {
-        self.flush_active(&mut self.writer())
+        self.flush_all(&mut self.writer())
     }
 
     /// Ends the log of a partition that is being deleted: it takes and gives nothing any more, so that nothing gets into

@@ -41,8 +41,9 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Replaces the checkpoint of the log in `directory`.
-    pub(crate) fn write(&self, directory: &Path, producers: &Producers, sync: bool) -> Result<(), LogError> {
+    /// Replaces the checkpoint of the log in `directory`. It is not flushed: should a loss of power take it away, the
+    /// segments say everything.
+    pub(crate) fn write(&self, directory: &Path, producers: &Producers) -> Result<(), LogError> {
         let mut payload = Vec::new();
         payload.put_i64(self.start_offset);
         payload.put_i64(self.flushed_offset);
@@ -50,7 +51,7 @@ impl Checkpoint {
         payload.put_i64(self.base);
         self.active.encode(&mut payload);
         encode_producers(producers, &mut payload);
-        disk::write_framed(&directory.join(CHECKPOINT), CHECKPOINT_MAGIC, FORMAT_VERSION, &payload, sync)
+        disk::write_framed(&directory.join(CHECKPOINT), CHECKPOINT_MAGIC, FORMAT_VERSION, &payload, false)
     }
 
     /// Reads the checkpoint of the log in `directory`; `None` if there is none that can be used.

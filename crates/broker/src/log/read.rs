@@ -11,6 +11,7 @@ use super::Log;
 use super::batch::{BatchHeader, CHECKED_FROM, HEADER_BYTES};
 use super::disk;
 use super::error::{LogError, ReadError};
+use super::index::AbortedEntry;
 use super::scan::Scanner;
 use super::segment::Segment;
 
@@ -135,16 +136,21 @@ impl Log {
                 return Ok(answer);
             }
             let wanted = Wanted { offset, limit, max_bytes, at_least_one };
-            // What fails because the segment was removed or replaced meanwhile is tried again with what there is now.
+            // What fails because the segment was removed or replaced meanwhile is tried again with what there is once
+            // the writer, who does that, is done.
             match self.read_segments(&segments, cursor, wanted) {
-                Ok(Found::Retired) => {}
-                Err(_) if self.is_outdated(&segments, offset) => {}
+                Ok(Found::Retired) => drop(self.writer()),
+                Err(_) if is_outdated(&segments, offset) => drop(self.writer()),
                 Err(error) => return Err(error.into()),
                 Ok(Found::Nothing) => return Ok(answer),
                 Ok(Found::Batches { records, next_offset }) => {
                     answer.records = records;
                     if read_committed {
-                        answer.aborted = self.aborted_between(&segments, offset, next_offset)?;
+                        answer.aborted = self
+                            .aborted_between(&segments, offset, next_offset)?
+                            .into_iter()
+                            .map(|entry| (entry.producer_id, entry.first_offset))
+                            .collect();
                     }
                     // Files may have been opened where a partition of the same name is by now.
                     self.check_not_deleted()?;
@@ -152,12 +158,6 @@ impl Log {
                 }
             }
         }
-    }
-
-    /// Whether the segment that held `offset` is no longer part of the log.
-    fn is_outdated(&self, segments: &Arc<[Arc<Segment>]>, offset: i64) -> bool {
-        let number = segments.partition_point(|segment| segment.base <= offset).saturating_sub(1);
-        segments[number..].iter().take(2).any(|segment| segment.is_retired())
     }
 
     fn read_segments(
@@ -288,12 +288,12 @@ impl Log {
     }
 
     /// The aborted transactions that have records from `first` to before `end`.
-    fn aborted_between(
+    pub(super) fn aborted_between(
         &self,
         segments: &[Arc<Segment>],
         first: i64,
         end: i64,
-    ) -> Result<Vec<(i64, i64)>, LogError> {
+    ) -> Result<Vec<AbortedEntry>, LogError> {
         let mut found = Vec::new();
         let number = segments.partition_point(|segment| segment.base <= first).saturating_sub(1);
         for (number, segment) in segments.iter().enumerate().skip(number) {
@@ -303,7 +303,7 @@ impl Log {
                 for number in start..indexes.aborted.len() {
                     let entry = indexes.aborted.get(&self.files, number)?;
                     if entry.first_offset < end {
-                        found.push((entry.producer_id, entry.first_offset));
+                        found.push(entry);
                     }
                     if entry.stable_offset >= end {
                         return Ok(true);
@@ -319,6 +319,12 @@ impl Log {
         }
         Ok(found)
     }
+}
+
+/// Whether the segment that held `offset`, or the next, is no longer part of the log.
+fn is_outdated(segments: &[Arc<Segment>], offset: i64) -> bool {
+    let number = segments.partition_point(|segment| segment.base <= offset).saturating_sub(1);
+    segments[number..].iter().take(2).any(|segment| segment.is_retired())
 }
 
 /// What came of reading a segment.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkpoint::{self, Checkpoint};
+use super::compaction;
 use super::control::Marker;
 use super::error::LogError;
 use super::files::OpenFiles;
@@ -56,6 +57,7 @@ pub(super) fn recover(
     shutdown: LastShutdown,
     files: &OpenFiles,
 ) -> Result<Recovered, LogError> {
+    compaction::recover(directory)?;
     let read = Checkpoint::read(directory)?;
     let mut found = checkpoint::numbered_files(directory, LOG_EXTENSION)?;
     let (checkpoint, producers) =
@@ -69,12 +71,16 @@ pub(super) fn recover(
     }
     let recovery = Recovery { directory, settings, files, found };
     let mut segments = recovery.sealed(checkpoint.as_ref(), shutdown)?;
-    let start = match checkpoint.as_ref().filter(|found| recovery.covers(found, &segments)) {
+    let covering = checkpoint.as_ref().filter(|found| recovery.covers(found, &segments, shutdown));
+    let start = match covering {
         Some(found) => Start { segment: segments.len(), state: found.active, producers },
         None => recovery.start_without_checkpoint(&mut segments)?,
     };
     let producers = recovery.replay(&mut segments, start)?;
-    Ok(recovery.finish(segments, producers, checkpoint.as_ref()))
+    let mut recovered = recovery.finish(segments, producers, checkpoint.as_ref());
+    let covered = covering.map(|found| found.active.summary.next_offset);
+    recovered.writer.stale_checkpoint = covered != Some(recovered.writer.next_offset);
+    Ok(recovered)
 }
 
 impl Recovery<'_> {
@@ -103,10 +109,12 @@ impl Recovery<'_> {
     }
 
     /// Whether reading can begin where the checkpoint ends, given the segments that are certain.
-    fn covers(&self, checkpoint: &Checkpoint, sealed: &[Arc<Segment>]) -> bool {
+    fn covers(&self, checkpoint: &Checkpoint, sealed: &[Arc<Segment>], shutdown: LastShutdown) -> bool {
         let Some((base, path)) = self.found.get(sealed.len()) else { return false };
         let long_enough = path.metadata().is_ok_and(|file| file.len() >= checkpoint.active.size);
-        if *base != checkpoint.base || !long_enough {
+        let there = shutdown != LastShutdown::Unknown
+            || checkpoint.flushed_offset >= checkpoint.active.summary.next_offset;
+        if *base != checkpoint.base || !long_enough || !there {
             return false;
         }
         let segment = Segment::with_state(self.directory, *base, &checkpoint.active, false);
@@ -211,6 +219,7 @@ impl Recovery<'_> {
             since_checkpoint: 0,
             stale_checkpoint: true,
             unflushed_since_ms: None,
+            unfinished_swap: None,
         };
         Recovered { writer, segments }
     }

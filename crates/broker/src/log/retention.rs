@@ -24,12 +24,16 @@ impl Log {
         if let (Some(flush_ms), Some(since)) = (settings.flush_ms, writer.unflushed_since_ms)
             && now_ms.saturating_sub(since) >= flush_ms
         {
-            self.flush_active(&mut writer)?;
+            self.flush_all(&mut writer)?;
         }
+        drop(writer);
+        self.flush_sealed()?;
+        let compacted = if settings.compact { self.compact(&settings, now_ms) } else { Ok(()) };
+        let mut writer = self.writer();
         if writer.since_checkpoint > 0 || writer.stale_checkpoint {
-            self.checkpoint(&mut writer, false)?;
+            self.checkpoint(&mut writer)?;
         }
-        Ok(())
+        compacted
     }
 
     /// Deletes all records before `offset` and returns the log's start. Segments that hold none of the others are
@@ -43,7 +47,7 @@ impl Log {
         if offset > start {
             writer.start_offset = offset;
             // Before any file is removed, and before the caller tells the client.
-            self.checkpoint(&mut writer, false)?;
+            self.checkpoint(&mut writer)?;
             self.publish(&writer);
             self.remove_before_start(&mut writer)?;
         }
@@ -106,7 +110,7 @@ impl Log {
             removed
         };
         // The checkpoint first: a start that lies before the files would be raised to them, but not lowered.
-        self.checkpoint(writer, false)?;
+        self.checkpoint(writer)?;
         for segment in removed {
             segment.remove_files()?;
         }

@@ -68,6 +68,8 @@ impl Log {
             if !segments.iter().any(|segment| segment.is_retired()) {
                 return found;
             }
+            // Whoever removes or replaces segments holds this lock until there are others.
+            drop(self.writer());
         }
     }
 

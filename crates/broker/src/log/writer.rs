@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Log;
 use super::batch::BatchHeader;
+use super::compaction::Swap;
 use super::checkpoint::{self, Checkpoint};
 use super::control::Marker;
 use super::disk;
@@ -47,6 +48,8 @@ pub(super) struct Writer {
     pub(super) stale_checkpoint: bool,
     /// When the oldest record that was not flushed was appended.
     pub(super) unflushed_since_ms: Option<i64>,
+    /// A swap of compacted segments that failed half-way.
+    pub(super) unfinished_swap: Option<Swap>,
 }
 
 impl Writer {
@@ -173,7 +176,7 @@ impl Log {
         });
         self.publish(writer);
         if flush {
-            self.flush_active(writer)?;
+            self.flush_all(writer)?;
         }
         if writer.since_checkpoint >= CHECKPOINT_EVERY_BYTES {
             self.checkpoint_or_warn(writer);
@@ -212,14 +215,12 @@ impl Log {
         Ok(())
     }
 
-    /// Flushes the active segment; the sealed ones before it too.
-    pub(super) fn flush_active(&self, writer: &mut Writer) -> Result<(), LogError> {
-        let unflushed: Vec<_> = {
-            let view = self.view();
-            let first = view.segments.partition_point(|segment| segment.base < writer.flushed_offset);
-            view.segments[first.saturating_sub(1)..].to_vec()
-        };
-        for segment in unflushed {
+    /// Flushes everything, the active segment too.
+    pub(super) fn flush_all(&self, writer: &mut Writer) -> Result<(), LogError> {
+        if writer.flushed_offset == writer.next_offset {
+            return Ok(());
+        }
+        for segment in self.unflushed(writer.flushed_offset) {
             segment.sync(&self.files)?;
         }
         writer.flushed_offset = writer.next_offset;
@@ -228,9 +229,36 @@ impl Log {
         Ok(())
     }
 
+    /// Flushes the sealed segments. Appends go on meanwhile.
+    pub(super) fn flush_sealed(&self) -> Result<(), LogError> {
+        let (flushed, base) = {
+            let writer = self.writer();
+            (writer.flushed_offset, writer.active.base)
+        };
+        if flushed >= base {
+            return Ok(());
+        }
+        for segment in self.unflushed(flushed).iter().filter(|segment| segment.base < base) {
+            match segment.sync(&self.files) {
+                Err(_) if segment.is_retired() => {}
+                other => other?,
+            }
+        }
+        let mut writer = self.writer();
+        writer.flushed_offset = writer.flushed_offset.max(base);
+        writer.stale_checkpoint = true;
+        Ok(())
+    }
+
+    /// The segments with records from `offset` on.
+    fn unflushed(&self, offset: i64) -> Vec<Arc<Segment>> {
+        let view = self.view();
+        view.segments[view.segment_of(offset)..].to_vec()
+    }
+
     /// Writes the checkpoint; without a new one the next opening reads more.
     pub(super) fn checkpoint_or_warn(&self, writer: &mut Writer) {
-        if let Err(error) = self.checkpoint(writer, false) {
+        if let Err(error) = self.checkpoint(writer) {
             tracing::warn!(%error, "cannot write a checkpoint");
         }
         // Not again at the next append: whatever is wrong may last.
@@ -238,7 +266,7 @@ impl Log {
     }
 
     /// Writes the checkpoint.
-    pub(super) fn checkpoint(&self, writer: &mut Writer, sync: bool) -> Result<(), LogError> {
+    pub(super) fn checkpoint(&self, writer: &mut Writer) -> Result<(), LogError> {
         let checkpoint = Checkpoint {
             start_offset: writer.start_offset,
             flushed_offset: writer.flushed_offset,
@@ -246,7 +274,7 @@ impl Log {
             base: writer.active.base,
             active: writer.active.store(&self.files)?,
         };
-        checkpoint.write(&self.directory, &writer.producers, sync)?;
+        checkpoint.write(&self.directory, &writer.producers)?;
         writer.since_checkpoint = 0;
         writer.stale_checkpoint = false;
         Ok(())
