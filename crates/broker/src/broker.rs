@@ -140,6 +140,9 @@ impl Broker {
 
     /// Answers requests until `shutdown` completes, then ends in order: no new connections, the requests in hand, the
     /// groups, the logs.
+    ///
+    /// # Panics
+    /// If one of its own tasks has panicked: a bug.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), BrokerError> {
         let Self { shared, server, directory, listener, address } = self;
         let (stop, stopped) = watch::channel(false);

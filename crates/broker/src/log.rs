@@ -31,9 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-pub(crate) use append::Appended;
 pub(crate) use batch::LEADER_EPOCH;
-pub(crate) use error::{AppendError, LogError, ReadError};
+pub(crate) use error::LogError;
 pub(crate) use files::{DEFAULT_OPEN_FILES, OpenFiles};
 pub(crate) use read::{LogOffsets, ReadBatch};
 pub(crate) use settings::{LastShutdown, LogSettings};

@@ -106,14 +106,6 @@ pub(crate) fn newest_snapshot(
     Ok(None)
 }
 
-/// Removes snapshots of offsets after `offset`: what they speak of is gone.
-pub(crate) fn remove_snapshots_after(directory: &Path, offset: i64) -> Result<(), LogError> {
-    for (_, path) in snapshots(directory)?.iter().filter(|(of, _)| *of > offset) {
-        disk::remove(path)?;
-    }
-    Ok(())
-}
-
 fn snapshots(directory: &Path) -> Result<Vec<(i64, PathBuf)>, LogError> {
     numbered_files(directory, SNAPSHOT_EXTENSION)
 }

@@ -170,6 +170,7 @@ impl Log {
         round: &Round,
         settings: &LogSettings,
     ) -> Result<(), LogError> {
+        drop(self.writer_unless_deleted()?);
         let directory = swap::prepare(&self.directory)?;
         let base = group[0].base;
         let mut output = Output::new(self, &directory, base, settings.index_interval_bytes)?;
@@ -202,8 +203,8 @@ impl Log {
                 }
                 match rules.apply(batch) {
                     Ok(Kept::Nothing) => {}
-                    Ok(Kept::Rewritten(bytes)) => output.put(bytes)?,
-                    Ok(Kept::Whole) | Err(Malformed) => output.put(encode_batch(&header, &payload))?,
+                    Ok(Kept::Rewritten(bytes)) => output.put(&bytes)?,
+                    Ok(Kept::Whole) | Err(Malformed) => output.put(&encode_batch(&header, &payload))?,
                 }
             }
         }
@@ -217,7 +218,7 @@ impl Log {
 
     /// Puts the compacted segment in the place of `group`, unless that was removed meanwhile.
     fn swap(&self, group: &[Arc<Segment>], swap: &Swap, state: &SegmentState) -> Result<(), LogError> {
-        let mut writer = self.writer();
+        let mut writer = self.writer_unless_deleted()?;
         let segments = Arc::clone(&self.view().segments);
         let Some(first) = segments.iter().position(|segment| Arc::ptr_eq(segment, &group[0])) else {
             return swap::clear(&self.directory);
@@ -317,12 +318,12 @@ impl<'a> Output<'a> {
         Ok(Self { log, segment, index_interval_bytes, written: 0, pending: Vec::new() })
     }
 
-    fn put(&mut self, batch: Vec<u8>) -> Result<(), LogError> {
-        let header = BatchHeader::parse(&batch).expect("the batch was just encoded");
+    fn put(&mut self, batch: &[u8]) -> Result<(), LogError> {
+        let header = BatchHeader::parse(batch).expect("the batch was just encoded");
         debug_assert!(batch.len() >= HEADER_BYTES);
         let position = self.written + self.pending.len() as u64;
         self.segment.note(&self.log.files, &header, position, self.index_interval_bytes);
-        self.pending.extend_from_slice(&batch);
+        self.pending.extend_from_slice(batch);
         if self.pending.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
     }
 

@@ -218,11 +218,6 @@ impl<E: Entry> Index<E> {
         Ok(E::decode(&bytes))
     }
 
-    /// The last entry, if there is one.
-    pub(crate) fn last(&self, files: &OpenFiles) -> io::Result<Option<E>> {
-        self.len().checked_sub(1).map(|number| self.get(files, number)).transpose()
-    }
-
     /// The size of all entries in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         (self.len() * E::BYTES) as u64

@@ -138,7 +138,7 @@ impl Log {
             let wanted = Wanted { offset, limit, max_bytes, at_least_one };
             // What fails because the segment was removed or replaced meanwhile is tried again with what there is once
             // the writer, who does that, is done.
-            match self.read_segments(&segments, cursor, wanted) {
+            match self.read_segments(&segments, cursor.as_ref(), wanted) {
                 Ok(Found::Retired) => drop(self.writer()),
                 Err(_) if is_outdated(&segments, offset) => drop(self.writer()),
                 Err(error) => return Err(error.into()),
@@ -163,12 +163,12 @@ impl Log {
     fn read_segments(
         &self,
         segments: &[Arc<Segment>],
-        cursor: Option<Cursor>,
+        cursor: Option<&Cursor>,
         wanted: Wanted,
     ) -> Result<Found, LogError> {
         let first = segments.partition_point(|segment| segment.base <= wanted.offset).saturating_sub(1);
         for segment in &segments[first..] {
-            let known = cursor.as_ref().filter(|cursor| Arc::ptr_eq(&cursor.segment, segment));
+            let known = cursor.filter(|cursor| Arc::ptr_eq(&cursor.segment, segment));
             let place = match known {
                 Some(cursor) if cursor.position < segment.size() => Some(cursor.position),
                 _ => self.find(segment, wanted.offset)?,

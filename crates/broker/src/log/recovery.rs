@@ -100,7 +100,7 @@ impl Recovery<'_> {
         for (base, _) in &self.found[..self.found.len() - 1] {
             match Segment::sealed(self.directory, *base, self.files)? {
                 Some(segment) if segment.lock().summary.next_offset <= flushed => {
-                    segments.push(Arc::new(segment))
+                    segments.push(Arc::new(segment));
                 }
                 _ => break,
             }

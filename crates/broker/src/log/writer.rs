@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::Log;
 use super::batch::BatchHeader;
-use super::compaction::Swap;
 use super::checkpoint::{self, Checkpoint};
+use super::compaction::Swap;
 use super::control::Marker;
 use super::disk;
 use super::error::{AppendError, LogError};

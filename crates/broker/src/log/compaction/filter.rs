@@ -95,7 +95,8 @@ fn emptied(batch: &Batch<'_>) -> Kept {
         return Kept::Whole;
     }
     let attributes = batch.header.attributes & !(attribute::CODEC | attribute::DELETE_HORIZON);
-    let header = BatchHeader { count: 0, attributes, base_timestamp: batch.header.max_timestamp, ..*batch.header };
+    let header =
+        BatchHeader { count: 0, attributes, base_timestamp: batch.header.max_timestamp, ..*batch.header };
     Kept::Rewritten(encode_batch(&header, &[]))
 }
 
@@ -107,7 +108,9 @@ fn rewrite(header: &BatchHeader, kept: &[Record<'_>], new_horizon: Option<i64>) 
     for record in kept {
         match new_horizon {
             None => records.extend_from_slice(record.whole),
-            Some(horizon) => put_with_delta(record, record.timestamp(&own).saturating_sub(horizon), &mut records),
+            Some(horizon) => {
+                put_with_delta(record, record.timestamp(&own).saturating_sub(horizon), &mut records)
+            }
         }
     }
     header.count = kept.len() as i32;

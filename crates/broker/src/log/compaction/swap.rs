@@ -34,7 +34,7 @@ pub(in super::super) struct Swap {
 pub(super) fn prepare(directory: &Path) -> Result<PathBuf, LogError> {
     let path = directory.join(COMPACTING);
     clear(directory)?;
-    fs::create_dir_all(&path).map_err(LogError::io("create", &path))?;
+    fs::create_dir(&path).map_err(LogError::io("create", &path))?;
     Ok(path)
 }
 

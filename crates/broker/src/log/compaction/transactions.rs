@@ -60,7 +60,9 @@ impl Transactions {
     pub(super) fn marker(&mut self, header: &BatchHeader, marker: Option<Marker>) -> MarkerUse {
         self.reach(header.last_offset());
         match marker {
-            Some(Marker { commit: true, .. }) if self.committed.remove(&header.producer_id) => MarkerUse::Needed,
+            Some(Marker { commit: true, .. }) if self.committed.remove(&header.producer_id) => {
+                MarkerUse::Needed
+            }
             Some(Marker { commit: false, .. }) => match self.aborted.remove(&header.producer_id) {
                 Some((entry, true)) => MarkerUse::Aborts(entry),
                 _ => MarkerUse::Unneeded,

@@ -84,7 +84,8 @@ fn what_transactions_aborted_goes_and_markers_stay_as_long_as_they_are_needed() 
         if !commit {
             log.append(&batch.transactional().encode(), 5).unwrap();
         } else {
-            log.append(&Batch::keyed(&[(&key, Some("x"))]).from(producer, 0, 0).transactional().encode(), 5).unwrap();
+            log.append(&Batch::keyed(&[(&key, Some("x"))]).from(producer, 0, 0).transactional().encode(), 5)
+                .unwrap();
         }
         log.end_transaction(producer, 0, 0, commit, 6).unwrap().unwrap();
     }
