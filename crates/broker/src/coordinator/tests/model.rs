@@ -24,6 +24,8 @@ enum Step {
     Produce(usize, i32),
     SendOffset(usize),
     End(usize, bool),
+    /// A whole transaction but for its end, so that there is something to tear.
+    Transact(usize),
     Wait(i64),
     Rewrite,
     Restart,
@@ -45,7 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (producer.clone(), 0..2).prop_map(|(producer, partition)| Step::Add(producer, partition)),
         4 => (producer.clone(), 0..2).prop_map(|(producer, partition)| Step::Produce(producer, partition)),
         3 => producer.clone().prop_map(Step::SendOffset),
-        3 => (producer, any::<bool>()).prop_map(|(producer, commit)| Step::End(producer, commit)),
+        4 => (producer.clone(), any::<bool>()).prop_map(|(producer, commit)| Step::End(producer, commit)),
+        3 => producer.prop_map(Step::Transact),
         3 => prop::sample::select(vec![1, 100, 4_000, 11_000, 31_000]).prop_map(Step::Wait),
         1 => Just(Step::Rewrite),
         1 => Just(Step::Restart),
@@ -53,7 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn tear() -> impl Strategy<Value = Tear> {
-    prop_oneof![6 => Just(None), 1 => (0..4_usize, any::<bool>()).prop_map(Some)]
+    prop_oneof![4 => Just(None), 1 => (0..4_usize, any::<bool>()).prop_map(Some)]
 }
 
 proptest! {
@@ -64,7 +67,7 @@ proptest! {
         let mut world = World::new();
         for (step, tear) in steps {
             match tear {
-                Some((entries, logs)) if !matches!(step, Step::Wait(_)) => world.tear(step, entries, logs),
+                Some((entries, logs)) if !matches!(step, Step::Wait(_) | Step::Transact(_)) => world.tear(step, entries, logs),
                 _ => world.take(step),
             }
             world.check();

@@ -89,6 +89,13 @@ impl World {
             }
             Step::Rewrite => self.harness.state.rewrite().unwrap(),
             Step::Restart => self.restart(),
+            Step::Transact(worker) => {
+                let parts = [Step::Add(worker, 0), Step::Produce(worker, 0), Step::SendOffset(worker)];
+                if self.workers[worker].has.is_none() || self.workers[worker].fenced {
+                    self.take(Step::Init(worker, false));
+                }
+                parts.into_iter().for_each(|part| self.take(part));
+            }
             Step::Produce(worker, partition) => self.produce(worker, partition, number as u64),
             _ => {
                 let reply = self.request(step, number);
@@ -211,7 +218,9 @@ impl World {
                 Some(has) => Reply::Error(end(harness, transactional_id(worker), has, commit)),
                 None => Reply::None,
             },
-            Step::Produce(..) | Step::Wait(_) | Step::Rewrite | Step::Restart => Reply::None,
+            Step::Produce(..) | Step::Transact(_) | Step::Wait(_) | Step::Rewrite | Step::Restart => {
+                Reply::None
+            }
         }
     }
 
@@ -387,6 +396,8 @@ impl World {
         }
         drop(logs);
         let state = &self.harness.state;
+        // The logs of the model never fail, so a decision is always carried out.
+        assert!(state.transactions.values().all(|transaction| transaction.decided().is_none()));
         let next_ms = state.timers.next_ms().unwrap_or(i64::MAX);
         assert!(
             state
