@@ -1,4 +1,39 @@
 //! The log of one partition: record batches in segments, as they arrived.
+//!
+//! # Guarantees
+//! What an append returned for is in the page cache: it survives the end of the process at any instant, and the loss of
+//! power once it was flushed. Offsets are given once. Readers get whole batches that were appended, in order. An append
+//! that fails leaves the log as it was, and reading goes on.
+//!
+//! # Stored format, version 1
+//! A partition is a directory. All numbers are big-endian, all checksums CRC32C. `N` is the base offset of a segment in 20
+//! decimal digits; no record in the segment has a smaller offset.
+//!
+//! | file | content |
+//! |---|---|
+//! | `N.log` | record batches of format 2, one after the other ([`batch`]), with leader epoch 0 |
+//! | `N.index` | `offset - N: u32, position: u32` of a batch every `index.interval.bytes`; of a sealed segment, a footer |
+//! | `N.timeindex` | `timestamp: i64, offset - N: u32`: the largest timestamp so far, and the last offset of its batch |
+//! | `N.txnindex` | `version 0: i16, producer id: i64, first offset: i64, offset of the marker: i64, last stable offset: i64` of each transaction that a marker in this segment aborted |
+//! | `N.snapshot` | frame `LOGP`: the producers as they are after all records before N |
+//! | `checkpoint` | frame `LOGC`: `start offset: i64, flushed offset: i64, first offset not compacted: i64, N: i64`, the state of the segment N, the producers |
+//! | `swap`, `compacting/` | frame `LOGS` and segments: compaction in progress ([`compaction`]) |
+//!
+//! A *frame* is `magic: 4 bytes, version: u16, length: u32, checksum of version and payload: u32, payload`. A *footer* is
+//! `SEAL, version: u16, checksum of version and state: u32, state`. The *state* of a segment is `size of N.log: u64, next
+//! offset: i64, largest timestamp: i64, its offset: i64, time of the first append: i64, last stable offset: i64, no
+//! offset is missing: u8`, then for each of the three indexes in the order above `entries: u32, checksum of them: u32`.
+//! *Producers* are `count: u32`, each `id: i64, epoch: i16, coordinator epoch: i32, last active: i64, first offset of the
+//! open transaction or -1: i64, count: u8` and as many recent batches, each `last sequence: i32, last offset: i64, last
+//! offset less the first: i32, timestamp: i64`.
+//!
+//! A frame or footer of a later version is refused; one that is damaged counts as missing. Only `N.log` cannot be made
+//! again from other files: everything else is there to make opening fast ([`recovery`]).
+//!
+//! # Locks
+//! `writer` orders appends and everything that changes the files. `view` holds what readers need, for moments only, so
+//! that reading never waits for a write. A segment's indexes have a lock of their own, held for a look-up. They are taken
+//! in this order.
 
 mod append;
 mod batch;

@@ -105,6 +105,11 @@ impl BatchHeader {
         possible.then_some(header)
     }
 
+    /// Reads the header of a stored batch, whose leader epoch is this node's.
+    pub(crate) fn parse_stored(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes).filter(|_| bytes[12..16] == LEADER_EPOCH.to_be_bytes())
+    }
+
     /// The offset of its last record.
     pub(crate) fn last_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta)

@@ -131,7 +131,7 @@ impl Log {
         let mut transactions = Transactions::new(round.aborted.clone());
         let mut mapped_end = round.first_dirty;
         for segment in &round.segments {
-            let mut scanner = Scanner::new(segment.file(&self.files)?, segment.path(), 0, segment.size());
+            let mut scanner = segment.scan(&self.files, 0, segment.base)?;
             while let Some((position, header)) = scanner.next_header()? {
                 if header.is_control() {
                     let marker = read_marker(&scanner, position, &header)?;
@@ -175,7 +175,7 @@ impl Log {
         let base = group[0].base;
         let mut output = Output::new(self, &directory, base, settings.index_interval_bytes)?;
         for segment in group {
-            let mut scanner = Scanner::new(segment.file(&self.files)?, segment.path(), 0, segment.size());
+            let mut scanner = segment.scan(&self.files, 0, segment.base)?;
             while let Some((position, header)) = scanner.next_header()? {
                 if !scanner.is_intact(position, &header)? {
                     let path = segment.path().to_path_buf();
@@ -347,6 +347,7 @@ impl<'a> Output<'a> {
             let summary: &mut Summary = &mut self.segment.lock().summary;
             summary.next_offset = last.next_offset;
             summary.first_append_ms = first.first_append_ms;
+            summary.dense = false;
         }
         self.segment.seal(&self.log.files, last.stable_offset)?;
         self.segment.sync(&self.log.files)?;

@@ -12,7 +12,6 @@ use super::batch::{BatchHeader, CHECKED_FROM, HEADER_BYTES};
 use super::disk;
 use super::error::{LogError, ReadError};
 use super::index::AbortedEntry;
-use super::scan::Scanner;
 use super::segment::Segment;
 
 /// Sequential readers whose places are remembered.
@@ -170,36 +169,40 @@ impl Log {
         for segment in &segments[first..] {
             let known = cursor.filter(|cursor| Arc::ptr_eq(&cursor.segment, segment));
             let place = match known {
-                Some(cursor) if cursor.position < segment.size() => Some(cursor.position),
+                Some(cursor) if cursor.position < segment.size() => Some((cursor.position, cursor.offset)),
                 _ => self.find(segment, wanted.offset)?,
             };
             if segment.is_retired() {
                 return Ok(Found::Retired);
             }
-            if let Some(position) = place {
-                return self.read_from(segment, position, wanted);
+            if let Some(place) = place {
+                return self.read_from(segment, place, wanted);
             }
         }
         Ok(Found::Nothing)
     }
 
-    /// The position of the batch that holds `offset`, or of the next one; `None` if the segment has neither.
-    pub(super) fn find(&self, segment: &Arc<Segment>, offset: i64) -> Result<Option<u64>, LogError> {
-        let end = segment.size();
-        let start = segment.position_before(&self.files, offset)?;
-        if start >= end {
-            return Ok(None);
-        }
-        let mut scanner = Scanner::new(segment.file(&self.files)?, segment.path(), start, end).short();
+    /// The position and the base offset of the batch that holds `offset`, or of the next one; `None` if the segment has
+    /// neither.
+    pub(super) fn find(&self, segment: &Segment, offset: i64) -> Result<Option<(u64, i64)>, LogError> {
+        let (start, base_offset) = segment.place_before(&self.files, offset)?;
+        let mut scanner = segment.scan(&self.files, start, base_offset)?.short();
         while let Some((position, header)) = scanner.next_header()? {
             if header.last_offset() >= offset {
-                return Ok(Some(position));
+                return Ok(Some((position, header.base_offset)));
             }
         }
         Ok(None)
     }
 
-    fn read_from(&self, segment: &Arc<Segment>, position: u64, wanted: Wanted) -> Result<Found, LogError> {
+    /// Reads from a position, and the offset that the batch there begins with; in a compacted segment maybe a later one.
+    fn read_from(
+        &self,
+        segment: &Arc<Segment>,
+        place: (u64, i64),
+        wanted: Wanted,
+    ) -> Result<Found, LogError> {
+        let position = place.0;
         let available = segment.size().saturating_sub(position);
         let file = segment.file(&self.files)?;
         let mut bytes = Vec::new();
@@ -211,7 +214,7 @@ impl Log {
             if segment.is_retired() {
                 return Ok(Found::Retired);
             }
-            let whole = self.whole_batches(segment, &bytes, position, wanted)?;
+            let whole = self.whole_batches(segment, &bytes, place, wanted)?;
             match whole {
                 Whole::Batches { end, next_offset } => {
                     bytes.truncate(end);
@@ -237,54 +240,47 @@ impl Log {
         &self,
         segment: &Segment,
         bytes: &[u8],
-        position: u64,
+        (position, mut next_offset): (u64, i64),
         wanted: Wanted,
     ) -> Result<Whole, LogError> {
-        let damaged = |at: usize, detail| LogError::Damaged {
-            path: segment.path().to_path_buf(),
-            position: position + at as u64,
-            detail,
-        };
-        let (mut end, mut next_offset) = (0, segment.base);
-        loop {
+        let dense = segment.lock().summary.dense;
+        let mut end = 0;
+        let problem = loop {
             let rest = &bytes[end..];
-            let needed = if rest.len() < HEADER_BYTES {
-                HEADER_BYTES
-            } else {
-                let problem = match BatchHeader::parse(rest) {
-                    None => "there is no batch",
-                    Some(header) if header.base_offset < next_offset => "the offsets do not ascend",
-                    Some(header) if header.base_offset >= wanted.limit => break,
-                    Some(header) if header.size > rest.len() => {
-                        if end > 0 {
-                            break;
-                        }
-                        return Ok(Whole::Needs(header.size));
-                    }
-                    Some(header)
-                        if header.base_offset < self.verify_before
-                            && crc32c::crc32c(&rest[CHECKED_FROM..header.size]) != header.crc =>
-                    {
-                        "the checksum is wrong"
-                    }
-                    Some(header) => {
-                        end += header.size;
-                        next_offset = header.next_offset();
-                        continue;
-                    }
-                };
-                if end > 0 {
-                    // What comes before is good; the next read begins with the damage, and says so.
-                    break;
-                }
-                return Err(damaged(end, problem));
-            };
-            if end > 0 {
-                break;
+            if rest.len() < HEADER_BYTES {
+                return Ok(if end > 0 {
+                    Whole::Batches { end, next_offset }
+                } else {
+                    Whole::Needs(HEADER_BYTES)
+                });
             }
-            return Ok(Whole::Needs(needed));
+            let Some(header) = BatchHeader::parse_stored(rest) else { break "there is no batch" };
+            if header.base_offset < next_offset || (dense && header.base_offset != next_offset) {
+                break "an offset is not the one that follows";
+            }
+            if header.base_offset >= wanted.limit {
+                return Ok(if end > 0 { Whole::Batches { end, next_offset } } else { Whole::PastLimit });
+            }
+            if header.size > rest.len() {
+                return Ok(if end > 0 {
+                    Whole::Batches { end, next_offset }
+                } else {
+                    Whole::Needs(header.size)
+                });
+            }
+            if header.base_offset < self.verify_before
+                && crc32c::crc32c(&rest[CHECKED_FROM..header.size]) != header.crc
+            {
+                break "the checksum is wrong";
+            }
+            end += header.size;
+            next_offset = header.next_offset();
+        };
+        if end > 0 {
+            // What comes before is good; the next read begins with the damage, and says so.
+            return Ok(Whole::Batches { end, next_offset });
         }
-        Ok(if end > 0 { Whole::Batches { end, next_offset } } else { Whole::PastLimit })
+        Err(LogError::Damaged { path: segment.path().to_path_buf(), position, detail: problem })
     }
 
     /// The aborted transactions that have records from `first` to before `end`.

@@ -22,7 +22,7 @@ use super::control::Marker;
 use super::error::LogError;
 use super::files::OpenFiles;
 use super::producers::{Producers, UNKNOWN_TIME};
-use super::scan::Scanner;
+use super::scan::{Offsets, Scanner};
 use super::segment::{LOG_EXTENSION, Segment, SegmentState};
 use super::settings::{LastShutdown, LogSettings};
 use super::writer::{Place, Writer, account};
@@ -147,7 +147,8 @@ impl Recovery<'_> {
             let state = if number == first { state } else { SegmentState::empty(*base) };
             let segment = Segment::with_state(self.directory, *base, &state, true);
             let length = path.metadata().map_err(LogError::io("read the size of", path))?.len();
-            let end = self.replay_segment(&segment, &mut producers, state.size, length)?;
+            let next = self.found.get(number + 1).map(|(base, _)| *base);
+            let end = self.replay_segment(&segment, &mut producers, state.size, length, next)?;
             if end < length {
                 tracing::error!(
                     path = %path.display(), kept = end, cut_off = length - end,
@@ -157,7 +158,7 @@ impl Recovery<'_> {
                 file.set_len(end).map_err(LogError::io("truncate", path))?;
             }
             segment.publish(end);
-            if number + 1 < self.found.len() {
+            if next.is_some() {
                 let stable = producers.first_unstable().unwrap_or(segment.lock().summary.next_offset);
                 segment.seal(self.files, stable)?;
             }
@@ -173,14 +174,22 @@ impl Recovery<'_> {
         producers: &mut Producers,
         position: u64,
         length: u64,
+        next_base: Option<i64>,
     ) -> Result<u64, LogError> {
-        let mut scanner = Scanner::new(segment.file(self.files)?, segment.path(), position, length);
-        scanner.expect_offset(segment.lock().summary.next_offset);
+        // What was being written was never compacted. Of the others only their footers would know.
+        let dense = position > 0 || next_base.is_none();
+        let from = segment.lock().summary.next_offset;
+        let offsets = Offsets { from, dense, before: next_base.unwrap_or(i64::MAX) };
+        let file = segment.file(self.files)?;
+        let mut scanner = Scanner::new(file, segment.path(), position, length, offsets);
         let interval = self.settings.index_interval_bytes;
         loop {
             let (position, header) = match scanner.next_header() {
                 Ok(Some(found)) => found,
-                Ok(None) => return Ok(length),
+                Ok(None) => {
+                    segment.lock().summary.dense &= !scanner.saw_gap();
+                    return Ok(length);
+                }
                 Err(LogError::Damaged { .. }) => return Ok(scanner.position()),
                 Err(error) => return Err(error),
             };

@@ -24,23 +24,38 @@ pub(crate) struct Scanner {
     /// Where the next batch begins.
     position: u64,
     end: u64,
-    /// The offset that the next batch may not be before.
-    least_offset: i64,
+    /// The offset that the next batch begins with, or may not be before.
+    next_offset: i64,
+    offsets: Offsets,
+    saw_gap: bool,
     buffer: Vec<u8>,
     /// Where the buffer's bytes are in the file.
     buffer_start: u64,
     buffer_bytes: usize,
 }
 
+/// What is known of the offsets ahead. The checksum of a batch does not cover them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offsets {
+    /// The first offset ahead.
+    pub(crate) from: i64,
+    /// There are no gaps, so that the first batch begins with it.
+    pub(crate) dense: bool,
+    /// All are before this one.
+    pub(crate) before: i64,
+}
+
 impl Scanner {
     /// Scans the bytes from `position`, where a batch begins, to `end`.
-    pub(crate) fn new(file: Arc<File>, path: &Path, position: u64, end: u64) -> Self {
+    pub(crate) fn new(file: Arc<File>, path: &Path, position: u64, end: u64, offsets: Offsets) -> Self {
         Self {
             file,
             path: path.to_path_buf(),
             position,
             end,
-            least_offset: 0,
+            next_offset: offsets.from,
+            offsets,
+            saw_gap: false,
             buffer: Vec::new(),
             buffer_start: position,
             buffer_bytes: BUFFER_BYTES,
@@ -53,9 +68,9 @@ impl Scanner {
         self
     }
 
-    /// Says that no offset may be smaller than this.
-    pub(crate) fn expect_offset(&mut self, offset: i64) {
-        self.least_offset = offset;
+    /// Whether offsets were missing between the batches so far.
+    pub(crate) fn saw_gap(&self) -> bool {
+        self.saw_gap
     }
 
     /// Where the next batch begins.
@@ -68,18 +83,37 @@ impl Scanner {
         if self.position >= self.end {
             return Ok(None);
         }
-        let header = BatchHeader::parse(self.fill(self.position, HEADER_BYTES)?)
+        let header = BatchHeader::parse_stored(self.fill(self.position, HEADER_BYTES)?)
             .ok_or_else(|| self.damaged("there is no batch"))?;
         if self.end - self.position < header.size as u64 {
             return Err(self.damaged("the batch is cut off"));
         }
-        if header.base_offset < self.least_offset {
-            return Err(self.damaged("the offsets do not ascend"));
-        }
-        self.least_offset = header.next_offset();
+        self.check_offset(&header)?;
+        self.next_offset = header.next_offset();
         let position = self.position;
         self.position += header.size as u64;
         Ok(Some((position, header)))
+    }
+
+    /// Compares a batch's offset with what is known of it. A gap, where there may be one, must also leave room for what
+    /// comes after it: an offset that was changed by damage rarely does.
+    fn check_offset(&mut self, header: &BatchHeader) -> Result<(), LogError> {
+        let gap = header.base_offset.checked_sub(self.next_offset).filter(|gap| *gap >= 0);
+        let gap = gap.ok_or_else(|| self.damaged("the offsets do not ascend"))?;
+        if header.next_offset() > self.offsets.before || (gap > 0 && self.offsets.dense) {
+            return Err(self.damaged("an offset is too large"));
+        }
+        if gap > 0 {
+            self.saw_gap = true;
+            let next = self.position + header.size as u64;
+            let following = if next < self.end { self.fill(next, HEADER_BYTES)? } else { return Ok(()) };
+            if BatchHeader::parse_stored(following)
+                .is_some_and(|following| following.base_offset < header.next_offset())
+            {
+                return Err(self.damaged("an offset is too large"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the bytes of a batch match its checksum. The batch is read piece by piece.

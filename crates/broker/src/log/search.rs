@@ -9,7 +9,6 @@ use super::Log;
 use super::batch::{BatchHeader, NO_TIMESTAMP, attribute};
 use super::error::LogError;
 use super::records::{self, Record, Records};
-use super::scan::Scanner;
 use super::segment::Segment;
 
 /// A record's offset and timestamp.
@@ -101,9 +100,8 @@ impl Log {
         timestamp_ms: i64,
         start: i64,
     ) -> Result<Option<OffsetAndTime>, LogError> {
-        let Some(position) = self.find(segment, from)? else { return Ok(None) };
-        let file = segment.file(&self.files)?;
-        let mut scanner = Scanner::new(file, segment.path(), position, segment.size());
+        let Some((position, base_offset)) = self.find(segment, from)? else { return Ok(None) };
+        let mut scanner = segment.scan(&self.files, position, base_offset)?;
         while let Some((position, header)) = scanner.next_header()? {
             if header.max_timestamp < timestamp_ms || header.last_offset() < start || header.count == 0 {
                 continue;

@@ -19,7 +19,7 @@ use super::disk;
 use super::error::LogError;
 use super::files::{FileSlot, OpenFiles};
 use super::index::{AbortedEntry, Index, OffsetEntry, Stored, TimeEntry};
-use super::scan::Scanner;
+use super::scan::{Offsets, Scanner};
 
 /// The first bytes of a footer.
 const FOOTER_MAGIC: [u8; 4] = *b"SEAL";
@@ -51,6 +51,8 @@ pub(crate) struct Summary {
     pub(crate) first_append_ms: i64,
     /// The last stable offset when the segment was sealed: no transaction that ended later reaches back before it.
     pub(crate) stable_offset: i64,
+    /// No offset is missing, so that every batch says where the next begins. Compaction leaves gaps.
+    pub(crate) dense: bool,
 }
 
 /// A segment's state as it is stored in a footer or in the checkpoint.
@@ -70,7 +72,7 @@ pub(crate) struct SegmentState {
 
 impl SegmentState {
     /// Its size in bytes.
-    pub(crate) const BYTES: usize = 6 * 8 + 3 * 8;
+    pub(crate) const BYTES: usize = 6 * 8 + 1 + 3 * 8;
 
     /// That of a segment without batches.
     pub(crate) fn empty(base: i64) -> Self {
@@ -80,6 +82,7 @@ impl SegmentState {
             max_timestamp_offset: base,
             first_append_ms: NO_TIMESTAMP,
             stable_offset: base,
+            dense: true,
         };
         let none = Stored::default();
         Self { size: 0, summary, offsets: none, times: none, aborted: none }
@@ -93,6 +96,7 @@ impl SegmentState {
         output.put_i64(self.summary.max_timestamp_offset);
         output.put_i64(self.summary.first_append_ms);
         output.put_i64(self.summary.stable_offset);
+        output.put_u8(self.summary.dense.into());
         for stored in [self.offsets, self.times, self.aborted] {
             output.put_u32(stored.entries);
             output.put_u32(stored.crc);
@@ -111,6 +115,7 @@ impl SegmentState {
             max_timestamp_offset: input.get_i64(),
             first_append_ms: input.get_i64(),
             stable_offset: input.get_i64(),
+            dense: input.get_u8() != 0,
         };
         let mut stored = || Stored { entries: input.get_u32(), crc: input.get_u32() };
         Some(Self { size, summary, offsets: stored(), times: stored(), aborted: stored() })
@@ -304,15 +309,28 @@ impl Segment {
         Ok(())
     }
 
-    /// A position at or before the batch that holds `offset`, and at most an index interval and a batch away.
-    pub(crate) fn position_before(&self, files: &OpenFiles, offset: i64) -> Result<u64, LogError> {
+    /// Walks over all batches from `position` on, where the batch of `offset` begins.
+    pub(crate) fn scan(&self, files: &OpenFiles, position: u64, offset: i64) -> Result<Scanner, LogError> {
+        let Summary { dense, next_offset, .. } = self.lock().summary;
+        // The size may be that of a later moment than the summary, which only matters while the segment grows.
+        let offsets = Offsets { from: offset, dense, before: i64::MAX };
+        let offsets = if dense { offsets } else { Offsets { before: next_offset, ..offsets } };
+        Ok(Scanner::new(self.file(files)?, self.path(), position, self.size(), offsets))
+    }
+
+    /// The position and the base offset of a batch at or before the one that holds `offset`, and at most an index
+    /// interval and a batch away.
+    pub(crate) fn place_before(&self, files: &OpenFiles, offset: i64) -> Result<(u64, i64), LogError> {
         let relative = u32::try_from(offset.saturating_sub(self.base).max(0)).unwrap_or(u32::MAX);
         let indexes = self.checked(files)?;
         let search = || {
             let after = indexes.offsets.count_before(files, |entry| entry.offset <= relative)?;
             match after.checked_sub(1) {
-                Some(number) => Ok(u64::from(indexes.offsets.get(files, number)?.position)),
-                None => Ok(0),
+                Some(number) => {
+                    let entry = indexes.offsets.get(files, number)?;
+                    Ok((u64::from(entry.position), self.base + i64::from(entry.offset)))
+                }
+                None => Ok((0, self.base)),
             }
         };
         search().map_err(LogError::io("search the index of", self.log.path()))
@@ -344,7 +362,8 @@ impl Segment {
         indexes.times = Index::new(times, Stored::default());
         indexes.last_time = NO_TIMESTAMP;
         indexes.summary.max_timestamp = NO_TIMESTAMP;
-        let mut scanner = Scanner::new(self.file(files)?, self.path(), 0, self.size());
+        let offsets = Offsets { from: self.base, dense: kept.dense, before: i64::MAX };
+        let mut scanner = Scanner::new(self.file(files)?, self.path(), 0, self.size(), offsets);
         while let Some((position, header)) = scanner.next_header()? {
             indexes.note(self.base, &header, position, INTERVAL_BYTES);
         }

@@ -172,7 +172,7 @@ fn what_was_appended_is_read_before_and_after_reopening() {
     for shutdown in [LastShutdown::Clean, LastShutdown::SameBoot, LastShutdown::Unknown] {
         let log = fixture.open(shutdown);
         assert_eq!(read_all(&log, 0, false), expected);
-        assert!(matches!(log.read(201, 100, false, true), Err(ReadError::OutOfRange { .. })));
+        assert!(matches!(log.read(201, 100, false, true), Err(error::ReadError::OutOfRange { .. })));
     }
 }
 
@@ -331,7 +331,7 @@ fn records_go_by_age_by_size_and_on_request() {
     log.housekeep(1500).unwrap();
     let start = log.offsets().start;
     assert!((30..=50).contains(&start), "{start}: what is older than 500, in whole segments");
-    assert!(matches!(log.read(start - 1, 100, false, true), Err(ReadError::OutOfRange { .. })));
+    assert!(matches!(log.read(start - 1, 100, false, true), Err(error::ReadError::OutOfRange { .. })));
 
     log.set_settings(LogSettings { retention_ms: None, retention_bytes: Some(3000), ..small_segments() });
     log.housekeep(1500).unwrap();

@@ -84,7 +84,7 @@ impl Swap {
                 disk::remove(&directory.join(file_name(*base, extension)))?;
             }
         }
-        for base in self.compacted {
+        if let Some(base) = self.compacted {
             for extension in INDEX_EXTENSIONS.into_iter().chain([LOG_EXTENSION]) {
                 let name = file_name(base, extension);
                 let (from, to) = (directory.join(COMPACTING).join(&name), directory.join(&name));

@@ -2,6 +2,7 @@
 
 use kafka_protocol::ResponseError as Code;
 
+use super::super::error::AppendError;
 use super::*;
 
 fn append(log: &Log, batch: Batch) -> Result<i64, Code> {
