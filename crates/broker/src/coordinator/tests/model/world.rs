@@ -94,7 +94,9 @@ impl World {
                 if self.workers[worker].has.is_none() || self.workers[worker].fenced {
                     self.take(Step::Init(worker, false));
                 }
-                parts.into_iter().for_each(|part| self.take(part));
+                for part in parts {
+                    self.take(part);
+                }
             }
             Step::Produce(worker, partition) => self.produce(worker, partition, number as u64),
             _ => {
