@@ -77,7 +77,7 @@ pub(super) fn recover(
         None => recovery.start_without_checkpoint(&mut segments)?,
     };
     let producers = recovery.replay(&mut segments, start)?;
-    let mut recovered = recovery.finish(segments, producers, checkpoint.as_ref());
+    let mut recovered = Recovery::finish(segments, producers, checkpoint.as_ref());
     let covered = covering.map(|found| found.active.summary.next_offset);
     recovered.writer.stale_checkpoint = covered != Some(recovered.writer.next_offset);
     Ok(recovered)
@@ -208,7 +208,6 @@ impl Recovery<'_> {
     }
 
     fn finish(
-        &self,
         segments: Vec<Arc<Segment>>,
         producers: Producers,
         checkpoint: Option<&Checkpoint>,

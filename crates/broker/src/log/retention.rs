@@ -14,7 +14,7 @@ impl Log {
         let settings = self.settings();
         let mut writer = self.writer_unless_deleted()?;
         writer.producers.expire(now_ms, settings.producer_retention_ms);
-        if writer.position > 0 && self.is_old_or_indexed_out(&writer, &settings, now_ms) {
+        if writer.position > 0 && Self::is_old_or_indexed_out(&writer, &settings, now_ms) {
             self.roll(&mut writer)?;
         }
         if settings.delete {

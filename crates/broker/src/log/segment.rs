@@ -439,5 +439,5 @@ fn read_footer(path: &Path) -> Result<Option<SegmentState>, LogError> {
         return Err(LogError::NewerFormat { path, found: version, known: FOOTER_VERSION });
     }
     let state = SegmentState::decode(&mut footer);
-    Ok(state.filter(|state| state.offsets.entries as u64 * 8 == start))
+    Ok(state.filter(|state| u64::from(state.offsets.entries) * 8 == start))
 }

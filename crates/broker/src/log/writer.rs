@@ -113,7 +113,7 @@ impl Log {
         if writer.position > 0
             && (writer.position + bytes > settings.segment_bytes
                 || writer.next_offset - writer.active.base >= WIDEST_SEGMENT / 2
-                || self.is_old_or_indexed_out(writer, settings, now_ms))
+                || Self::is_old_or_indexed_out(writer, settings, now_ms))
         {
             self.roll(writer)?;
         }
@@ -121,7 +121,7 @@ impl Log {
     }
 
     /// Whether the active segment is full for another reason than its size.
-    pub(super) fn is_old_or_indexed_out(&self, writer: &Writer, settings: &LogSettings, now_ms: i64) -> bool {
+    pub(super) fn is_old_or_indexed_out(writer: &Writer, settings: &LogSettings, now_ms: i64) -> bool {
         let indexes = writer.active.lock();
         let first = indexes.summary.first_append_ms;
         (first >= 0 && now_ms.saturating_sub(first) >= settings.segment_ms)

@@ -56,6 +56,9 @@ pub(super) use for_every_request;
 
 /// Reads bytes as a frame of any request, as a connection would, and says whether they are one. It must neither panic nor
 /// allocate more than a constant times the bytes.
+///
+/// # Panics
+/// If the check of the shape and the codec disagree: a bug.
 pub fn is_request(frame: &[u8]) -> bool {
     let mut body = Bytes::copy_from_slice(frame);
     let Ok(Header { asked: Asked::Known(key), version, .. }) = Header::take(&mut body) else { return false };

@@ -1,4 +1,4 @@
-//! Answers to known requests in versions that are not: UNSUPPORTED_VERSION, in a shape that the client can read if there
+//! Answers to known requests in versions that are not: `UNSUPPORTED_VERSION`, in a shape that the client can read if there
 //! is one.
 //!
 //! A client that asks for a newer version than it was told of, or an older one than that, expects the response of that

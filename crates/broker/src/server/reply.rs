@@ -113,7 +113,7 @@ impl Out {
     fn count(&mut self, count: usize) {
         let count = u32::try_from(count).expect("a response has fewer elements than its request has bytes");
         if self.version >= FLEXIBLE_FETCH {
-            put_varint(&mut self.buffer, count + 1)
+            put_varint(&mut self.buffer, count + 1);
         } else {
             self.buffer.put_u32(count)
         }

@@ -109,7 +109,7 @@ fn rewrite(header: &BatchHeader, kept: &[Record<'_>], new_horizon: Option<i64>) 
         match new_horizon {
             None => records.extend_from_slice(record.whole),
             Some(horizon) => {
-                put_with_delta(record, record.timestamp(&own).saturating_sub(horizon), &mut records)
+                put_with_delta(record, record.timestamp(&own).saturating_sub(horizon), &mut records);
             }
         }
     }
