@@ -16,10 +16,13 @@ use kafka_protocol::records::{
 
 use super::*;
 
+/// A record's key and value.
+type KeyAndValue = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A client's batch, before it is encoded.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
-    pub(super) records: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    pub(super) records: Vec<KeyAndValue>,
     pub(super) timestamp: i64,
     pub(super) compression: Compression,
     pub(super) producer: Option<(i64, i16, i32)>,
@@ -79,7 +82,7 @@ impl Batch {
                 timestamp: self.timestamp + number,
                 key: key.clone().map(Bytes::from),
                 value: value.clone().map(Bytes::from),
-                headers: Default::default(),
+                headers: kafka_protocol::indexmap::IndexMap::new(),
             })
             .collect();
         let mut buffer = BytesMut::new();
@@ -239,7 +242,7 @@ fn what_clients_may_not_send_is_refused_with_the_code_of_kafka() {
             bytes[17..21].copy_from_slice(&crc.to_be_bytes());
         }
     }
-    check(|bytes| bytes.clear(), Code::InvalidRecord);
+    check(Vec::clear, Code::InvalidRecord);
     check(|bytes| bytes.truncate(30), Code::CorruptMessage);
     check(|bytes| bytes.truncate(bytes.len() - 1), Code::CorruptMessage);
     check(|bytes| bytes[16] = 1, Code::InvalidRecord);

@@ -115,7 +115,7 @@ impl Out {
         if self.version >= FLEXIBLE_FETCH {
             put_varint(&mut self.buffer, count + 1);
         } else {
-            self.buffer.put_u32(count)
+            self.buffer.put_u32(count);
         }
     }
 

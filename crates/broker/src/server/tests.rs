@@ -56,7 +56,7 @@ struct Running {
     stats: StatsHandle,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), BrokerError>>,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Running {
@@ -68,7 +68,7 @@ impl Running {
         let (address, stats) = (broker.address(), broker.stats());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(broker.run(async { stopped.await.unwrap() }));
-        Self { address, stats, stop, ended, _data: data }
+        Self { address, stats, stop, ended, data }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -81,11 +81,11 @@ fn what_transactions_aborted_goes_and_markers_stay_as_long_as_they_are_needed() 
         log.begin_transaction(producer, 0).unwrap();
         let key = format!("of {producer}");
         let batch = Batch::keyed(&[("a", Some("new")), (&key, Some("x"))]).from(producer, 0, 0);
-        if !commit {
-            log.append(&batch.transactional().encode(), 5).unwrap();
-        } else {
+        if commit {
             log.append(&Batch::keyed(&[(&key, Some("x"))]).from(producer, 0, 0).transactional().encode(), 5)
                 .unwrap();
+        } else {
+            log.append(&batch.transactional().encode(), 5).unwrap();
         }
         log.end_transaction(producer, 0, 0, commit, 6).unwrap().unwrap();
     }

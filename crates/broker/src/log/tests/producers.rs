@@ -5,6 +5,7 @@ use kafka_protocol::ResponseError as Code;
 use super::super::error::AppendError;
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "every caller makes the batch for this call")]
 fn append(log: &Log, batch: Batch) -> Result<i64, Code> {
     log.append(&batch.encode(), 5).map(|appended| appended.base_offset).map_err(|error| error.code())
 }

@@ -42,7 +42,7 @@ async fn authenticate(socket: &mut TcpStream, token: &[u8]) -> i16 {
     SaslAuthenticateResponse::decode(&mut receive(socket).await.1, 1).unwrap().error_code
 }
 
-/// ListGroups, which is answered to whoever is let in.
+/// `ListGroups`, which is answered to whoever is let in.
 async fn is_let_in(socket: &mut TcpStream) -> bool {
     socket.write_all(&frame(16, 0, 3, &[])).await.unwrap();
     socket.read_u32().await.is_ok()
@@ -140,7 +140,7 @@ fn a_port_or_a_directory_that_is_taken_is_named() {
         other.listen = broker.address;
         let error = Broker::bind(other).await.err().unwrap();
         assert!(error.to_string().contains(&broker.address.to_string()), "{error}");
-        let error = Broker::bind(settings(&broker._data)).await.err().unwrap();
+        let error = Broker::bind(settings(&broker.data)).await.err().unwrap();
         assert!(matches!(error, BrokerError::Locked { .. }), "{error}");
         broker.stop().await;
     });
