@@ -1,8 +1,8 @@
 //! An embedded, single-node broker that speaks the Kafka protocol: a real log behind real groups and transactions,
 //! for one machine. It knows nothing of what the records mean, and any Kafka client can use it.
 //!
-//! The way of a request: [`server`] reads a frame, checks its shape, decodes it and calls its handler in [`api`]; the
-//! handler works on the [`catalog`] (topics and their partitions, each a [`log`]) and on the [`coordinator`] (groups,
+//! The way of a request: `server` reads a frame, checks its shape, decodes it and calls its handler in `api`; the
+//! handler works on the `catalog` (topics and their partitions, each a `log`) and on the `coordinator` (groups,
 //! committed offsets, transactions), and what it returns is encoded and written back.
 //!
 //! Guarantee: what was acknowledged survives kill -9 of the process. It is in the page cache by then, not on the disk:
