@@ -27,10 +27,7 @@ fn do_harm(path: &Path, harm: &Harm) {
     match harm {
         Harm::Cut(at) => bytes.truncate((bytes.len() as f64 * at) as usize),
         Harm::Flip(at, bit) => {
-            let mut at = (bytes.len() as f64 * at) as usize;
-            if path.extension().is_some_and(|extension| extension == "log") {
-                at = beside_base_offset(&bytes, at);
-            }
+            let at = (bytes.len() as f64 * at) as usize;
             if let Some(byte) = bytes.get_mut(at) {
                 *byte ^= 1 << bit;
             }
@@ -38,22 +35,6 @@ fn do_harm(path: &Path, harm: &Harm) {
         Harm::Remove => return fs::remove_file(path).unwrap(),
     }
     fs::write(path, bytes).unwrap();
-}
-
-/// A place at or after `at` that is not part of a base offset: Kafka's checksum does not cover that, as brokers assign it,
-/// and after compaction offsets may have gaps, so that a larger one cannot be told from a true one.
-fn beside_base_offset(bytes: &[u8], at: usize) -> usize {
-    let mut batch = 0;
-    while let Some(length) = bytes.get(batch + 8..batch + 12) {
-        if at < batch + 8 {
-            return batch + 8;
-        }
-        batch += 12 + u32::from_be_bytes(length.try_into().unwrap()) as usize;
-        if at < batch {
-            return at;
-        }
-    }
-    at
 }
 
 /// A log with transactions and several segments; returns what a reader of committed records sees.
