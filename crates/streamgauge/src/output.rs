@@ -1,6 +1,6 @@
 //! What commands print on standard output: aligned tables for people, JSON for programs.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use anyhow::Context as _;
 use model::EventTime;
@@ -14,6 +14,11 @@ pub(crate) fn print<T>(
     write(&mut out)
         .and_then(|written| out.flush().map(|()| written))
         .context("cannot write to standard output")
+}
+
+/// Whether a line on standard error can be written over itself: it is a terminal, and not one that only types on.
+pub(crate) fn can_redraw_stderr() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Prints one indented JSON document.

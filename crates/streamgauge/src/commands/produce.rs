@@ -3,10 +3,10 @@
 //! Every kind ends with a summary on standard output; with `-o json` it is one object on one line, the fields of
 //! [`producers::Summary`].
 
-mod events;
+pub(crate) mod events;
 mod replay;
 pub(crate) mod report;
-mod sensors;
+pub(crate) mod sensors;
 
 use clap::{Args, Subcommand};
 

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &UpArgs, context: &Context) -> anyhow::Result<Ending> {
         None => args.listener.data_directory(),
     };
     let plan = Plan { directory, simulate: !args.no_simulator, faults: args.faults.clone() };
-    let outcome = Pipeline::start(plan, context, &service)
+    let outcome = Pipeline::start(&plan, context, &service)
         .and_then(|pipeline| screen::follow(pipeline, context, &service));
     let ending = Ending::of(&service.shutdown);
     service.stop();

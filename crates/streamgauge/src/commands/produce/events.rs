@@ -10,7 +10,7 @@ use super::report::produce;
 use crate::cli;
 use crate::commands::Context;
 use crate::exit::Ending;
-use crate::settings::{Layer, Value};
+use crate::settings::{Layer, ProduceSettings, Value};
 
 /// Produce application events: orders, logins, device lifecycle, errors
 #[derive(Debug, Args)]
@@ -55,16 +55,21 @@ impl EventsArgs {
 }
 
 pub(super) fn run(args: &EventsArgs, context: &Context) -> anyhow::Result<Ending> {
-    let settings = &context.settings.produce;
-    let stream = StreamOptions {
-        entities: settings.event_entities,
-        rate: settings.event_rate,
-        start_time: args.start_time,
-        seed: settings.seed,
-        count: args.count,
-    };
+    let settings = stream(&context.settings.produce);
+    let stream = StreamOptions { start_time: args.start_time, count: args.count, ..settings };
     produce(context, &args.topic, |target, progress, service| {
         let options = EventsOptions { stream, duration: args.duration, target };
         events::run(&options, &context.settings.kafka, progress, &service.shutdown)
     })
+}
+
+/// What the settings say of the stream: for ever, from now.
+pub(crate) fn stream(settings: &ProduceSettings) -> StreamOptions {
+    StreamOptions {
+        entities: settings.event_entities,
+        rate: settings.event_rate,
+        start_time: None,
+        seed: settings.seed,
+        count: None,
+    }
 }

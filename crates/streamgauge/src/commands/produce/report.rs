@@ -1,6 +1,6 @@
 //! What all producers share at the edge: progress on the terminal, figures for the metrics, the summary at the end.
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::Write as _;
 use std::time::Duration;
 
 use kafka::ProducerCounters;
@@ -40,8 +40,7 @@ pub(super) fn produce(
 }
 
 fn display(quiet: bool) -> Display {
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    match (quiet, io::stderr().is_terminal() && !dumb) {
+    match (quiet, output::can_redraw_stderr()) {
         (true, _) => Display::Silent,
         (false, true) => Display::Terminal,
         (false, false) => Display::Log(LOG_INTERVAL),

@@ -11,7 +11,7 @@ use super::report::produce;
 use crate::cli;
 use crate::commands::Context;
 use crate::exit::Ending;
-use crate::settings::{Layer, Value};
+use crate::settings::{Layer, ProduceSettings, Value};
 
 /// Produce readings of simulated sensors
 #[derive(Debug, Args)]
@@ -77,25 +77,32 @@ impl SensorsArgs {
 }
 
 pub(super) fn run(args: &SensorsArgs, context: &Context) -> anyhow::Result<Ending> {
-    let settings = &context.settings.produce;
-    let simulator = SimulatorOptions {
-        num_sensors: settings.num_sensors,
-        key_format: settings.key_format.clone(),
-        cadence: settings.cadence,
-        faults: args.faults.clone(),
-        seed: settings.seed,
-        timing: TimingFlags {
-            interval: settings.interval,
-            rate: settings.rate,
-            speed: args.speed,
-            start_time: args.start_time,
-        },
-        count: args.count,
-    };
+    let mut simulator = simulator(&context.settings.produce, &args.faults);
+    simulator.timing.speed = args.speed;
+    simulator.timing.start_time = args.start_time;
+    simulator.count = args.count;
     produce(context, &args.topic, |target, progress, service| {
         let options = SensorsOptions { simulator, duration: args.duration, target };
         sensors::run(&options, &context.settings.kafka, progress, &service.shutdown)
     })
+}
+
+/// What the settings say of the simulator: for ever, in real time, from now.
+pub(crate) fn simulator(settings: &ProduceSettings, faults: &FaultPlan) -> SimulatorOptions {
+    SimulatorOptions {
+        num_sensors: settings.num_sensors,
+        key_format: settings.key_format.clone(),
+        cadence: settings.cadence,
+        faults: faults.clone(),
+        seed: settings.seed,
+        timing: TimingFlags {
+            interval: settings.interval,
+            rate: settings.rate,
+            speed: None,
+            start_time: None,
+        },
+        count: None,
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {

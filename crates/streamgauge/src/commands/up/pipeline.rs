@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use consumers::analyze::{self, AnalyzeOptions, AnalyzeSummary, Show, Watch};
 use kafka::{Admin, CONNECT_TIMEOUT, KafkaSettings};
 use model::topics::{EVENTS, SENSOR_DATA};
-use producers::events::{self, EventsOptions, StreamOptions};
-use producers::sensors::{self, FaultPlan, SensorsOptions, SimulatorOptions, TimingFlags};
+use producers::events::{self, EventsOptions};
+use producers::sensors::{self, FaultPlan, SensorsOptions};
 use producers::{Display, Progress, Snapshot, Summary, Target};
 use runtime::{Shutdown, StopReason, Tasks};
 
 use crate::commands::Context;
-use crate::commands::produce::report;
+use crate::commands::produce::{self, report};
 use crate::embedded::EmbeddedBroker;
 use crate::service::Service;
 use crate::settings::DataDirectory;
@@ -116,7 +116,7 @@ impl Stage {
 
 impl Pipeline {
     /// Starts everything, the broker first. What was started is stopped again if a later part cannot be.
-    pub(super) fn start(plan: Plan, context: &Context, service: &Service) -> anyhow::Result<Self> {
+    pub(super) fn start(plan: &Plan, context: &Context, service: &Service) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut kafka = context.settings.kafka.clone();
         let (broker, data) = if context.settings.names_brokers {
@@ -161,7 +161,7 @@ impl Pipeline {
     /// Makes the topics and starts workers and sources.
     fn fill(
         &mut self,
-        plan: Plan,
+        plan: &Plan,
         kafka: &KafkaSettings,
         context: &Context,
         service: &Service,
@@ -171,7 +171,7 @@ impl Pipeline {
         drop(admin);
         self.start_analytics(kafka, context, service)?;
         if plan.simulate {
-            self.start_sensors(plan.faults, kafka, context, service)?;
+            self.start_sensors(&plan.faults, kafka, context, service)?;
             self.start_events(kafka, context, service)?;
         }
         Ok(())
@@ -211,27 +211,13 @@ impl Pipeline {
 
     fn start_sensors(
         &mut self,
-        faults: FaultPlan,
+        faults: &FaultPlan,
         kafka: &KafkaSettings,
         context: &Context,
         service: &Service,
     ) -> anyhow::Result<()> {
-        let settings = &context.settings.produce;
         let options = SensorsOptions {
-            simulator: SimulatorOptions {
-                num_sensors: settings.num_sensors,
-                key_format: settings.key_format.clone(),
-                cadence: settings.cadence,
-                faults,
-                seed: settings.seed,
-                timing: TimingFlags {
-                    interval: settings.interval,
-                    rate: settings.rate,
-                    speed: None,
-                    start_time: None,
-                },
-                count: None,
-            },
+            simulator: produce::sensors::simulator(&context.settings.produce, faults),
             duration: None,
             target: Target { topic: SENSOR_DATA.to_owned(), flush_timeout: STOP_WITHIN / 2 },
         };
@@ -248,15 +234,8 @@ impl Pipeline {
         context: &Context,
         service: &Service,
     ) -> anyhow::Result<()> {
-        let settings = &context.settings.produce;
         let options = EventsOptions {
-            stream: StreamOptions {
-                entities: settings.event_entities,
-                rate: settings.event_rate,
-                start_time: None,
-                seed: settings.seed,
-                count: None,
-            },
+            stream: produce::events::stream(&context.settings.produce),
             duration: None,
             target: Target { topic: EVENTS.to_owned(), flush_timeout: STOP_WITHIN / 2 },
         };

@@ -2,7 +2,7 @@
 //! end.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use runtime::RateMeter;
@@ -114,9 +114,8 @@ struct Line {
 
 impl Line {
     fn new(context: &Context) -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
-            on_terminal: io::stderr().is_terminal() && !dumb,
+            on_terminal: output::can_redraw_stderr(),
             quiet: context.quiet,
             next: Instant::now(),
             started: Instant::now(),
