@@ -25,11 +25,16 @@
 //! table is bounded: what lies beyond a bound is counted, never kept and never lost in silence.
 
 mod metric_names;
+pub mod output;
+pub mod plan;
+pub mod rules;
 mod running;
 mod sensor;
 mod table;
 
 pub use metric_names::{MAX_METRIC_NAMES, MetricId, MetricNames};
+pub use output::{Collected, Output, Suppressed};
+pub use plan::{Plan, PlanSpec};
 pub use running::Running;
 pub use sensor::{MAX_FURTHER_METRICS, Measurement, Sensor};
 pub use table::{MAX_SENSORS, Outcome, SensorTable, TableOptions, Totals};
