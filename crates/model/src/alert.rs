@@ -206,6 +206,7 @@ pub fn decode_alert(payload: &[u8]) -> Result<AlertRecord, serde_json::Error> {
     serde_json::from_slice(payload)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
 fn write_time<S: Serializer>(time: &EventTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
 }
