@@ -2,6 +2,7 @@
 # Where Kafka's jars come from, and the Java command lines that run them. Sourced by scripts/kafka.
 #
 #   CACHE/kafka-<version>/            the jars
+#   CACHE/kafka-streams-<version>/    those of programs that use Kafka Streams
 #   CACHE/kafka-<version>-<java>.jsa  their classes as this Java loads them, so that it need not do so anew at every start
 #
 # Invariant: what has one of these names is complete. It is made under another name and renamed at the end, so whatever is
@@ -56,24 +57,35 @@ need_java() {
     fi
 }
 
-# fetch_version 4.1: fills the cache unless it is there. Only one process at a time does so; the others wait for it.
+# fetch_version 4.1: fills the cache unless it is there.
 fetch_version() {
-    local home fetched log fetch_lock
-    home=$(kafka_home "$1")
+    fetch_jars "$(kafka_home "$1")" pom.xml "$1" "Apache Kafka $(full_version "$1")" "about 45 MB"
+}
+
+streams_home() {
+    echo "$(cache_dir)/kafka-streams-$(full_version "$1")"
+}
+
+# fetch_streams 4.1: the same for programs that use Kafka Streams.
+fetch_streams() {
+    fetch_jars "$(streams_home "$1")" streams-pom.xml "$1" "Kafka Streams $(full_version "$1")" "about 25 MB"
+}
+
+# fetch_jars DIRECTORY POM VERSION WHAT SIZE: unless they are there. Only one process at a time does so; others wait for it.
+fetch_jars() {
+    local home=$1 pom=$2 fetched=$1.partial log=$1.log fetch_lock
     [[ -d $home ]] && return
     need mvn maven
     mkdir -p "$(cache_dir)"
     exec {fetch_lock}>"$home.lock"
     flock "$fetch_lock"
     if [[ ! -d $home ]]; then
-        note "fetching Apache Kafka $(full_version "$1") to $home (once, about 45 MB)"
-        fetched=$home.partial
-        log=$home.log
+        note "fetching $4 to $home (once, $5)"
         rm -rf "$fetched"
-        if ! mvn -B -q -Dstyle.color=never -f "$parts/pom.xml" -Dkafka.version="$(full_version "$1")" \
+        if ! mvn -B -q -Dstyle.color=never -f "$parts/$pom" -Dkafka.version="$(full_version "$3")" \
             -DincludeScope=runtime -DoutputDirectory="$fetched" dependency:copy-dependencies >"$log" 2>&1; then
             tail -n 15 "$log" >&2
-            die "$EX_UNAVAILABLE" "Maven could not fetch Kafka (its output is above and in $log): is the network there?"
+            die "$EX_UNAVAILABLE" "Maven could not fetch it (its output is above and in $log): is the network there?"
         fi
         mv -T "$fetched" "$home"
         rm -f "$log"
@@ -127,10 +139,10 @@ trial_run() (
         "$here/kafka" stop --dir "$dir/cluster"
 )
 
-# class_path 4.1: the jars in a fixed order, which a class archive depends on.
+# class_path DIRECTORY: the jars in a fixed order, which a class archive depends on.
 class_path() {
     local LC_ALL=C jars
-    jars=("$(kafka_home "$1")"/*.jar)
+    jars=("$1"/*.jar)
     (IFS=:; echo "${jars[*]}")
 }
 
@@ -144,7 +156,7 @@ java_command() {
     [[ ! -s $archive ]] || java_words+=(-Xshare:auto "-XX:SharedArchiveFile=$archive" -Xlog:cds=off -Xlog:cds+dynamic=off)
     java_words+=(
         -Djava.awt.headless=true "-Dlog4j.configuration=file:$parts/$log4j" -Dlog4j2.statusLoggerLevel=OFF
-        -cp "$(class_path "$version")"
+        -cp "$(class_path "$(kafka_home "$version")")"
     )
 }
 

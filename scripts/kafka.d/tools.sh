@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Kafka's own command-line tools by their usual names. Sourced by scripts/kafka.
+# Kafka's own command-line tools by their usual names, and programs in Java. Sourced by scripts/kafka.
 
 # tool_class VERSION NAME: the main class; the names are those of Kafka's kafka-NAME.sh scripts, the long ones shortened.
 tool_class() {
@@ -64,4 +64,10 @@ run_tool() {
     tool_words "$@"
     java_command "$version" tool-log4j.properties "${jvm_words[@]}"
     exec "${java_words[@]}" "$class" "${words[@]}"
+}
+
+# run_java FILE ARGUMENT…: compiles and runs a program of one file, in place of this process.
+run_java() {
+    exec java "${SHORT_LIVED_JVM[@]}" -Djava.awt.headless=true "-Dlog4j.configuration=file:$parts/tool-log4j.properties" \
+        -cp "$(class_path "$(streams_home "$version")")" "$@"
 }

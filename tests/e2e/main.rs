@@ -20,5 +20,6 @@ mod rebalance;
 mod replay;
 mod security;
 mod statistics;
+mod streams;
 mod terminal;
 mod up;
