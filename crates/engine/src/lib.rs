@@ -26,14 +26,19 @@
 
 mod metric_names;
 pub mod output;
+pub mod partition;
 pub mod plan;
 pub mod rules;
 mod running;
+pub mod select;
 mod sensor;
 mod table;
 
 pub use metric_names::{MAX_METRIC_NAMES, MetricId, MetricNames};
 pub use output::{Collected, Output, Suppressed};
+pub use partition::{
+    Arrival, Counters, Partition, Refusal, ShardState, SnapshotError, Source, Tick, Verdict,
+};
 pub use plan::{Plan, PlanSpec};
 pub use running::Running;
 pub use sensor::{MAX_FURTHER_METRICS, Measurement, Sensor};

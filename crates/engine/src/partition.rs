@@ -1,0 +1,269 @@
+//! The state of one input partition, and what becomes of its records.
+//!
+//! A [`Partition`] is a deterministic machine: what it says is a function of the records, ticks and plans that it was given,
+//! in their order. It consists of [`SHARDS`] shards; a sensor belongs to one by its id, and shards never look at each other.
+//! Each can be written down and read back by itself.
+
+mod counters;
+mod sensor;
+mod shard;
+
+use std::sync::Arc;
+
+use model::{EventTime, Reading};
+
+pub use counters::Counters;
+
+use crate::output::Output;
+use crate::plan::Plan;
+use shard::Shard;
+
+/// How many shards a partition has. A stored quantity: another number makes snapshots unreadable.
+pub const SHARDS: usize = 64;
+
+/// Where a partition's records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition of the topic.
+    pub partition: i32,
+}
+
+/// How a record arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The record's offset.
+    pub offset: i64,
+    /// The reading's sequence number among its sensor's, if the record has one; looked at only if
+    /// [`Plan::needs_sequence`].
+    pub sequence: Option<u64>,
+}
+
+/// A moment of the clock, recorded so that a replay sees it at the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// The number among the ticks and plan changes of the partition, counted from 1.
+    pub sequence: u64,
+    /// The offset of the last record before it; -1 before the first.
+    pub after: i64,
+    /// The time. A clock that went back does not: the later time stays.
+    pub time: EventTime,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what was not taken is a dead letter"]
+pub enum Verdict {
+    /// It counts.
+    Taken,
+    /// Its shard has seen it already: a replay.
+    Skipped,
+    /// Every window that selects it is past its grace.
+    Late,
+    /// Its time is further ahead of the clock than the plan allows.
+    Future,
+    /// A bound of the plan's [`Limits`](crate::plan::Limits) keeps it out.
+    Refused(Refusal),
+}
+
+/// The bound that kept a record out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// The id of the sensor, or type and source of the event, is longer than `max_id_bytes`.
+    IdTooLong,
+    /// There are `max_sensors` already, and this is a further one.
+    TooManySensors,
+    /// The sensor would have more than `max_windows` open windows.
+    TooManyWindows,
+}
+
+impl Refusal {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::IdTooLong, Self::TooManySensors, Self::TooManyWindows];
+
+    /// A stable label for dead letters and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::IdTooLong => "id-too-long",
+            Self::TooManySensors => "too-many-sensors",
+            Self::TooManyWindows => "too-many-windows",
+        }
+    }
+}
+
+/// How far a shard is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardState {
+    /// The first offset that it has not seen.
+    pub next_offset: i64,
+    /// The sequence number of the last tick or plan change that it has seen; 0 before the first.
+    pub last_sequence: u64,
+    /// Whether it differs from what [`Partition::snapshot`] wrote last, or [`Partition::restore`] read.
+    pub dirty: bool,
+}
+
+/// Why a snapshot cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// It is of a version that is not known.
+    Version(u32),
+    /// It was written under another plan, of this fingerprint.
+    OtherPlan(u64),
+    /// It is of another shard.
+    OtherShard(usize),
+    /// It is damaged.
+    Damaged {
+        /// What was being read.
+        what: &'static str,
+        /// How many bytes were left.
+        left: usize,
+    },
+}
+
+impl std::fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "a snapshot of version {version} is not known"),
+            Self::OtherPlan(fingerprint) => {
+                write!(f, "the snapshot was written under another plan, {fingerprint:016x}")
+            }
+            Self::OtherShard(shard) => write!(f, "the snapshot is of shard {shard}"),
+            Self::Damaged { what, left } => {
+                write!(f, "the snapshot is damaged: {what}, {left} bytes before its end")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
+/// The state of one input partition.
+#[derive(Debug)]
+pub struct Partition {
+    plan: Arc<Plan>,
+    source: Source,
+    shards: Vec<Shard>,
+    /// The first offset that was not shown yet to every shard.
+    shown: i64,
+    counters: Counters,
+    newest: Option<EventTime>,
+}
+
+impl Partition {
+    /// A partition that has seen nothing. `seed` decides the order of hash tables and nothing that can be seen; random per
+    /// process, it keeps whoever chooses sensor ids from choosing ones that collide.
+    pub fn new(plan: Arc<Plan>, source: Source, seed: u64) -> Self {
+        let counters = Counters::of(&plan);
+        let shards = (0..SHARDS).map(|_| Shard::new(seed)).collect();
+        Self { plan, source, shards, shown: 0, counters, newest: None }
+    }
+
+    /// Whether a reading of this time can only be judged after a tick: it is further ahead of the last recorded clock than
+    /// the plan allows, which may be the clock's fault.
+    pub fn wants_tick(&self, sensor_id: &str, time: EventTime) -> bool {
+        self.shards[shard::of_id(sensor_id)].is_future(&self.plan, time)
+    }
+
+    /// Takes a reading in. Must be called in the order of offsets.
+    pub fn observe<O: Output>(&mut self, reading: &Reading<'_>, arrival: Arrival, out: &mut O) -> Verdict {
+        let shard = &mut self.shards[shard::of_id(reading.sensor_id)];
+        let verdict = shard.observe(&self.plan, &mut self.counters, reading, arrival, out);
+        if verdict == Verdict::Taken {
+            self.newest = self.newest.max(Some(reading.time));
+        }
+        self.counters.count(verdict);
+        verdict
+    }
+
+    /// Takes an event in. Must be called in the order of offsets.
+    pub fn observe_event<O: Output>(
+        &mut self,
+        _event_type: &str,
+        _source: &str,
+        _time: EventTime,
+        _arrival: Arrival,
+        _out: &mut O,
+    ) -> Verdict {
+        Verdict::Taken
+    }
+
+    /// Whether a tick at this time would do something. May scan some of the sensors, so that it takes longer now and then.
+    pub fn due(&mut self, _now: EventTime) -> bool {
+        false
+    }
+
+    /// Moves the clock on, and does what is due by it. A shard that has seen the tick already ignores it.
+    pub fn tick<O: Output>(&mut self, tick: Tick, _out: &mut O) {
+        for shard in &mut self.shards {
+            shard.tick(tick);
+        }
+    }
+
+    /// Goes on under another plan. Windows of a definition that both plans have are kept; open windows of others are told
+    /// as they are, if they were not, and dropped. Detectors and alarms of a rule that did not change are kept.
+    pub fn change_plan<O: Output>(&mut self, plan: Arc<Plan>, _sequence: u64, _after: i64, _out: &mut O) {
+        self.counters.change_plan(&plan);
+        self.plan = plan;
+    }
+
+    /// Appends the bytes of one shard, from which [`Partition::restore`] makes the same state.
+    pub fn snapshot(&self, _shard: usize, _out: &mut Vec<u8>) {}
+
+    /// Notes that the last snapshot of a shard is kept, so that the shard is no longer dirty.
+    pub fn saved(&mut self, shard: usize) {
+        self.shards[shard].dirty = false;
+    }
+
+    /// Replaces the state of one shard by a snapshot's. On an error the shard is as if new.
+    pub fn restore(&mut self, _shard: usize, _bytes: &[u8]) -> Result<(), SnapshotError> {
+        Err(SnapshotError::Version(0))
+    }
+
+    /// How far a shard is.
+    pub fn shard_state(&self, shard: usize) -> ShardState {
+        let Shard { next_offset, last_sequence, dirty, .. } = self.shards[shard];
+        ShardState { next_offset: next_offset.max(self.shown), last_sequence, dirty }
+    }
+
+    /// Notes that all records before this offset were shown to the partition, so that a shard which none of them was for
+    /// need not see them again either.
+    pub fn advance(&mut self, next_offset: i64) {
+        self.shown = self.shown.max(next_offset);
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Where the records come from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What became of the records since the partition was made; not a part of snapshots.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many sensors are known; for events, how many pairs of type and source.
+    pub fn sensors(&self) -> usize {
+        self.shards.iter().map(Shard::len).sum()
+    }
+
+    /// About how many bytes of memory the state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.shards.iter().map(Shard::bytes).sum()
+    }
+
+    /// The newest event time that was taken in; `None` before the first.
+    pub fn newest(&self) -> Option<EventTime> {
+        self.newest
+    }
+
+    /// The sensors with the most readings of late and about how many those were, the busiest first.
+    pub fn busiest(&self, _most: usize) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+}
