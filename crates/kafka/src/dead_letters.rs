@@ -52,6 +52,44 @@ pub struct Rejection<'a> {
     pub message: &'a str,
 }
 
+/// Makes the dead letter of a record and hands it to `send`, which writes it to the topic
+/// [`model::dead_letter_topic`] of the record's topic.
+pub fn with_letter<R>(
+    record: &Record<'_>,
+    rejection: &Rejection<'_>,
+    send: impl FnOnce(&Outgoing<'_>) -> R,
+) -> R {
+    let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
+    let original = record.headers();
+    let provenance = [
+        (ERROR_TOPIC, &**record.topic),
+        (ERROR_PARTITION, &partition),
+        (ERROR_OFFSET, &offset),
+        (ERROR_STAGE, rejection.stage),
+        (ERROR_CLASS, rejection.class),
+        (ERROR_MESSAGE, rejection.message),
+    ];
+    let headers: Vec<(&str, Option<&[u8]>)> = original
+        .iter()
+        .map(|(name, value)| (&**name, *value))
+        .chain(provenance.map(|(name, value)| (name, Some(value.as_bytes()))))
+        .collect();
+    send(&Outgoing {
+        key: record.key,
+        value: record.value,
+        headers: &headers,
+        timestamp_ms: record.timestamp_ms(),
+        ..Outgoing::default()
+    })
+}
+
+/// Creates the dead-letter topic of `origin` as the catalogue says.
+pub(crate) fn create_topic(settings: &KafkaSettings, origin: &str) -> Result<(), Error> {
+    info!(topic = model::dead_letter_topic(origin), "creating the dead-letter topic");
+    Admin::connect(settings, CONNECT_TIMEOUT)?.create_topics(&[TopicSpec::dead_letters(origin)])?;
+    Ok(())
+}
+
 /// Writes dead letters for one worker. The producer starts with the first of them.
 pub(crate) struct DeadLetters {
     settings: KafkaSettings,
@@ -71,30 +109,11 @@ impl DeadLetters {
         let (Some(producer), Some(topic)) = (&self.producer, self.topics.get(&name)) else {
             unreachable!("opened above")
         };
-        let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
-        let original = record.headers();
-        let provenance = [
-            (ERROR_TOPIC, &**record.topic),
-            (ERROR_PARTITION, &partition),
-            (ERROR_OFFSET, &offset),
-            (ERROR_STAGE, rejection.stage),
-            (ERROR_CLASS, rejection.class),
-            (ERROR_MESSAGE, rejection.message),
-        ];
-        let headers: Vec<(&str, Option<&[u8]>)> = original
-            .iter()
-            .map(|(name, value)| (&**name, *value))
-            .chain(provenance.map(|(name, value)| (name, Some(value.as_bytes()))))
-            .collect();
-        let outgoing = Outgoing {
-            key: record.key,
-            value: record.value,
-            headers: &headers,
-            timestamp_ms: record.timestamp_ms(),
-            ..Outgoing::default()
-        };
         let deadline = Instant::now() + FLUSH_TIMEOUT;
-        if producer.send_unless(topic, &outgoing, || Instant::now() >= deadline)? {
+        let taken = with_letter(record, rejection, |letter| {
+            producer.send_unless(topic, letter, || Instant::now() >= deadline)
+        })?;
+        if taken {
             return Ok(());
         }
         let detail = producer.broker_problem().unwrap_or_else(|| "the buffer stays full".into());
@@ -112,9 +131,7 @@ impl DeadLetters {
         let producer = self.producer.as_ref().expect("started above");
         let topic = match producer.topic(name) {
             Err(Error::MissingTopic { .. }) => {
-                info!(topic = name, "creating the dead-letter topic");
-                Admin::connect(&self.settings, CONNECT_TIMEOUT)?
-                    .create_topics(&[TopicSpec::dead_letters(origin)])?;
+                create_topic(&self.settings, origin)?;
                 producer.topic(name)?
             }
             other => other?,
@@ -138,7 +155,7 @@ impl DeadLetters {
 }
 
 /// A record may be rejected for its size. The topics take it, so the client must not refuse it, on either way.
-fn for_any_size(mut settings: KafkaSettings) -> KafkaSettings {
+pub(crate) fn for_any_size(mut settings: KafkaSettings) -> KafkaSettings {
     settings.set_for_all("message.max.bytes", MAX_MESSAGE_BYTES.to_string());
     settings
 }

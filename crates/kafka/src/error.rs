@@ -105,7 +105,7 @@ fn because(detail: Option<&String>) -> String {
 }
 
 /// What librdkafka says about a code, without the code's name, which the message has already.
-fn words(code: RDKafkaErrorCode) -> String {
+pub(crate) fn words(code: RDKafkaErrorCode) -> String {
     let text = code.to_string();
     let named = text.strip_prefix(&format!("{code:?} ("));
     named.and_then(|rest| rest.strip_suffix(')')).unwrap_or(&text).to_owned()

@@ -116,13 +116,13 @@ impl Admin {
             .map_err(|code| Error::kafka(format!("cannot read the offsets of group {group:?}"), code))?;
         let read: BTreeSet<_> = offsets
             .iter()
-            .filter(|(_, offset)| offset.is_some())
-            .map(|(place, _)| place.topic.clone())
+            .filter(|start| start.offset.is_some())
+            .map(|start| start.place.topic.clone())
             .collect();
         let mut found = Vec::new();
-        for (place, committed) in offsets.into_iter().filter(|(place, _)| read.contains(&place.topic)) {
-            let (low, high) = self.watermarks(&place)?;
-            found.push(GroupOffset { place, committed, low, high });
+        for start in offsets.into_iter().filter(|start| read.contains(&start.place.topic)) {
+            let (low, high) = self.watermarks(&start.place)?;
+            found.push(GroupOffset { place: start.place, committed: start.offset, low, high });
         }
         if found.is_empty() && self.groups(Some(group))?.iter().all(|found| found.state == "Dead") {
             return Err(Error::MissingGroup {

@@ -2,8 +2,10 @@
 //!
 //! - [`KafkaSettings`]: raw librdkafka properties, checked.
 //! - [`Producer`]: idempotent producing with back-pressure and counted deliveries.
+//! - [`Transactional`]: producing in transactions, exactly once together with input offsets.
 //! - [`Worker`]: one consumer of a group on one thread, driven by a loop over [`Event`]s. Its module states the
 //!   delivery guarantee.
+//! - [`PartitionReader`]: partitions from offset to offset, outside any group: snapshots, replays.
 //! - [`Admin`]: topics and consumer groups. [`dead_letters`]: listing and replaying rejected records.
 //!
 //! Invariants: no type of rdkafka is public (its error code excepted); every wait has a bound; a topic is never
@@ -15,9 +17,11 @@ pub mod dead_letters;
 mod error;
 pub mod groups;
 mod native;
+mod partition_reader;
 mod producer;
 mod reader;
 mod settings;
+mod transactional;
 mod wire;
 mod worker;
 
@@ -26,9 +30,14 @@ pub use rdkafka::error::RDKafkaErrorCode as ErrorCode;
 pub use admin::Admin;
 pub use cluster::{Broker, Cluster, PartitionInfo, TopicInfo, TopicPartition};
 pub use error::Error;
+pub use native::consumer::GroupMetadata;
+pub use partition_reader::{PartitionReader, ReadAt, Span};
 pub use producer::{Delivery, OnDelivery, Outgoing, Producer, ProducerCounters, ProducerOptions, Topic};
 pub use reader::{ReadFrom, TopicReader};
 pub use settings::{KafkaSettings, Role, SettingsError, is_secret};
+pub use transactional::{
+    OffsetCommit, TransactionCounters, TransactionError, TransactionOptions, Transactional,
+};
 pub use wire::Sizes;
 pub use worker::batch::{Batch, Record};
 pub use worker::{CommitMode, Event, PartitionLag, PartitionStart, Worker, WorkerOptions};

@@ -19,3 +19,4 @@ pub(crate) mod list;
 pub(crate) mod message;
 pub(crate) mod metadata;
 pub(crate) mod producer;
+pub(crate) mod transactions;

@@ -118,6 +118,27 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// Looks a topic up; never creates it.
+    pub(crate) fn open(client: &Arc<Client>, name: &str) -> Result<Self, Error> {
+        let cluster = client.metadata(CONNECT_TIMEOUT)?;
+        let Some(found) = cluster.topic(name) else {
+            return Err(Error::MissingTopic { topic: name.into(), bootstrap: client.bootstrap().into() });
+        };
+        let native = NativeTopic::new(client, name)
+            .map_err(|code| Error::kafka(format!("cannot open topic {name:?}"), code))?;
+        Ok(Self { native: Arc::new(native), name: name.into(), partitions: found.partitions.len() })
+    }
+
+    /// Whether it was opened by this client.
+    pub(crate) fn is_of(&self, client: &Arc<Client>) -> bool {
+        self.native.is_of(client)
+    }
+
+    /// Hands a record to the client without waiting.
+    pub(crate) fn send(&self, record: &Outgoing<'_>) -> Result<(), RDKafkaErrorCode> {
+        self.native.send(record)
+    }
+
     /// The topic's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -155,16 +176,7 @@ impl Producer {
 
     /// Looks a topic up. Waits for the brokers at most [`CONNECT_TIMEOUT`]; never creates the topic.
     pub fn topic(&self, name: &str) -> Result<Topic, Error> {
-        let cluster = self.client.metadata(CONNECT_TIMEOUT)?;
-        let Some(found) = cluster.topic(name) else {
-            return Err(Error::MissingTopic {
-                topic: name.into(),
-                bootstrap: self.client.bootstrap().into(),
-            });
-        };
-        let native = NativeTopic::new(&self.client, name)
-            .map_err(|code| Error::kafka(format!("cannot open topic {name:?}"), code))?;
-        Ok(Topic { native: Arc::new(native), name: name.into(), partitions: found.partitions.len() })
+        Topic::open(&self.client, name)
     }
 
     /// Hands a record over without waiting. `false`: the buffer is full and the record was not taken.

@@ -58,8 +58,11 @@ impl TopicReader {
         let doing = format!("cannot read {topic:?}");
         let wrap = |code| Error::kafka(doing.clone(), code);
         let committed = match from {
-            ReadFrom::Beginning => places.iter().map(|place| (place.clone(), None)).collect(),
-            ReadFrom::Committed => consumer.committed(&places, CONNECT_TIMEOUT).map_err(wrap)?,
+            ReadFrom::Beginning => places.into_iter().map(|place| (place, None)).collect(),
+            ReadFrom::Committed => {
+                let starts = consumer.committed(&places, CONNECT_TIMEOUT).map_err(wrap)?;
+                starts.into_iter().map(|start| (start.place, start.offset)).collect::<Vec<_>>()
+            }
         };
         let (mut starts, mut open) = (Vec::new(), BTreeMap::new());
         for (place, offset) in committed {

@@ -26,11 +26,17 @@
 //! - A lost one (the group has moved on without this member) is not committed: another member owns it.
 //! - Automatic commits go out at an interval without waiting; manual ones after each batch, waiting for the answer.
 //!
+//! # Exactly once: positions of the owner
+//! With [`CommitMode::External`] the worker commits nothing: its owner does, in a [`Transactional`](crate::Transactional)
+//! together with its output or in a database of its own. On [`Event::Revoked`] the owner commits before
+//! it calls [`Worker::next`] again, on [`Event::Lost`] it aborts; after any abort it calls [`Worker::rewind`].
+//!
 //! # The watchdog
 //! A consumer that has unread records and gets none for `stall_timeout` is taken for stalled: its partitions are
 //! reported as lost, the client is rebuilt, and the group resumes from the committed positions.
 
 pub(crate) mod batch;
+mod external;
 pub(crate) mod positions;
 mod rebuild;
 
@@ -64,6 +70,9 @@ pub enum CommitMode {
     Interval(Duration),
     /// After each batch, before the next one is fetched.
     EachBatch,
+    /// By the owner, with its output: the worker commits nothing. Only committed records are read, and partitions are
+    /// handed over one by one (the assignor `cooperative-sticky`, if none is set).
+    External,
 }
 
 /// Options of a worker beside its Kafka settings.
@@ -88,6 +97,8 @@ pub struct PartitionStart {
     pub place: TopicPartition,
     /// The group's committed offset, from where reading goes on; `None`: by `auto.offset.reset`.
     pub offset: Option<i64>,
+    /// What was committed beside the offset; empty if nothing was.
+    pub metadata: String,
 }
 
 /// How far a worker is behind in one partition.
@@ -112,7 +123,7 @@ impl PartitionLag {
 pub enum Event {
     /// These partitions are now this worker's; their first record comes after the next call.
     Assigned(Vec<PartitionStart>),
-    /// These partitions are about to go; their positions are committed at the next call.
+    /// These partitions are about to go; their positions are committed at the next call, by the owner before it.
     Revoked(Vec<TopicPartition>),
     /// These partitions are gone already; nothing is committed for them.
     Lost(Vec<TopicPartition>),
@@ -152,6 +163,7 @@ pub struct Worker {
     answer: Option<Answer>,
     /// Events found together with an earlier one.
     waiting: VecDeque<Event>,
+    paused: Vec<TopicPartition>,
     last_commit: Instant,
     last_progress: Instant,
 }
@@ -166,6 +178,9 @@ impl Worker {
         assert!(options.max_batch > 0, "a batch holds at least one record");
         let mut settings = settings.clone();
         settings.consumer.insert("group.id".into(), options.group.clone());
+        if options.commit == CommitMode::External {
+            external::apply(&mut settings);
+        }
         let consumer = Self::join(&settings, &options)?;
         let dead_letters = DeadLetters::new(settings.clone());
         let now = Instant::now();
@@ -178,6 +193,7 @@ impl Worker {
             dead_letters,
             answer: None,
             waiting: VecDeque::new(),
+            paused: Vec::new(),
             last_commit: now,
             last_progress: now,
         })
@@ -230,7 +246,7 @@ impl Worker {
         self.last_progress = Instant::now();
         let batch = Batch::new(batch, &mut self.topics);
         for record in batch.iter() {
-            self.positions.hand_out(record.topic, record.partition, record.offset + 1);
+            self.positions.hand_out(record.topic, record.partition, record.offset, record.offset + 1);
         }
         Ok(Some(Event::Records(batch)))
     }
@@ -242,7 +258,7 @@ impl Worker {
             RDKafkaErrorCode::PartitionEOF => {
                 let place = TopicPartition { topic, partition: notice.partition() };
                 let offset = notice.offset();
-                self.positions.hand_out(&place.topic, place.partition, offset);
+                self.positions.hand_out(&place.topic, place.partition, offset, offset);
                 self.waiting.push_back(Event::ReachedEnd { place, offset });
                 Ok(())
             }
@@ -271,7 +287,7 @@ impl Worker {
         match self.consumer.take_rebalance() {
             None => None,
             Some(Rebalance::Assign(places)) => {
-                let starts = self.starts(places);
+                let starts = self.starts(places)?;
                 info!(
                     group = self.options.group,
                     partitions = list(starts.iter().map(|start| &start.place)),
@@ -289,14 +305,20 @@ impl Worker {
         }
     }
 
-    fn starts(&self, places: Vec<TopicPartition>) -> Vec<PartitionStart> {
+    /// Where reading goes on. `None`: the coordinator did not say, and the owner needs to know; asked again at the next
+    /// call, until when the group waits for the answer.
+    fn starts(&self, places: Vec<TopicPartition>) -> Option<Vec<PartitionStart>> {
         match self.consumer.committed(&places, COMMITTED_TIMEOUT) {
-            Ok(offsets) => {
-                offsets.into_iter().map(|(place, offset)| PartitionStart { place, offset }).collect()
+            Ok(starts) => Some(starts),
+            Err(code) if self.options.commit == CommitMode::External => {
+                warn!(group = self.options.group, %code, "committed offsets not known yet, asked again");
+                self.consumer.put_back(Rebalance::Assign(places));
+                None
             }
             Err(code) => {
                 warn!(group = self.options.group, %code, "committed offsets not known yet, the client fetches them");
-                places.into_iter().map(|place| PartitionStart { place, offset: None }).collect()
+                let unknown = |place| PartitionStart { place, offset: None, metadata: String::new() };
+                Some(places.into_iter().map(unknown).collect())
             }
         }
     }
@@ -330,6 +352,7 @@ impl Worker {
         if commit {
             self.commit()?;
         }
+        self.forget_pauses(places)?;
         self.positions.end(places);
         self.waiting
             .retain(|event| !matches!(event, Event::ReachedEnd { place, .. } if places.contains(place)));
@@ -338,11 +361,11 @@ impl Worker {
     }
 
     /// Commits what has been processed and waits for the answer. A refusal because the group has moved on is not
-    /// an error: the next owner of the partition reads those records again.
+    /// an error: the next owner of the partition reads those records again. Does nothing where the owner commits.
     pub fn commit(&mut self) -> Result<(), Error> {
         self.last_commit = Instant::now();
         let offsets = self.positions.uncommitted();
-        if offsets.is_empty() {
+        if offsets.is_empty() || self.options.commit == CommitMode::External {
             return Ok(());
         }
         self.dead_letters.settle(DEAD_LETTER_TIMEOUT)?;
@@ -436,9 +459,11 @@ impl Worker {
 
     /// The offsets that the group has committed, for any partitions of the worker's topics.
     pub fn committed(&self, places: &[TopicPartition]) -> Result<Vec<(TopicPartition, Option<i64>)>, Error> {
-        self.consumer
+        let found = self
+            .consumer
             .committed(places, COMMITTED_TIMEOUT)
-            .map_err(|code| self.group_error("cannot read committed offsets", code))
+            .map_err(|code| self.group_error("cannot read committed offsets", code))?;
+        Ok(found.into_iter().map(|start| (start.place, start.offset)).collect())
     }
 
     /// First and next offset of every partition of the worker's topics.

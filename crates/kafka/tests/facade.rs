@@ -180,7 +180,7 @@ fn a_group_resumes_where_it_committed_in_both_modes() {
             match commit {
                 // Killed, as it were: all but the last batch were committed on the way.
                 CommitMode::EachBatch => drop(worker),
-                CommitMode::Interval(_) => worker.close().unwrap(),
+                _ => worker.close().unwrap(),
             }
             produce_numbers(&settings, &topic, 1000..1500);
             let mut worker = Worker::connect(&settings, options(&group, &topic, commit)).unwrap();

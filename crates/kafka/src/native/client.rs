@@ -38,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) deliveries: OnceLock<producer::DeliveryHook>,
     /// What came back to a producer because its topic seemed to be gone.
     pub(crate) resend: Resend,
+    /// The producer is transactional: what comes back fails its transaction and is not sent again behind its back.
+    pub(crate) is_transactional: bool,
+    /// The last record that was not written, and why.
+    pub(crate) failed_record: Mutex<Option<(TopicPartition, RDKafkaErrorCode)>>,
     /// Set while the consumer closes: the rebalance callback must answer by itself.
     pub(super) closing: AtomicBool,
 }
@@ -74,6 +78,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// That of a transactional producer.
+    pub(crate) fn transactional() -> Self {
+        Self { is_transactional: true, ..Self::default() }
+    }
+
     /// What is wrong with the connection right now, in words; `None` while at least one broker is up.
     pub(crate) fn problem(&self) -> Option<String> {
         let trouble = lock(&self.trouble);
@@ -200,6 +209,13 @@ impl Client {
         &self.shared.bootstrap
     }
 
+    /// The code of the error that made the client useless.
+    pub(crate) fn fatal_code(&self) -> Option<RDKafkaErrorCode> {
+        let mut text = [0 as c_char; 512];
+        // SAFETY: the handle is valid; the buffer's length is passed.
+        check(unsafe { rd::rd_kafka_fatal_error(self.handle, text.as_mut_ptr(), text.len()) }).err()
+    }
+
     /// Serves callbacks for at most `timeout`.
     pub(crate) fn poll(&self, timeout: Duration) {
         // SAFETY: the handle is valid.
@@ -289,7 +305,7 @@ pub(crate) unsafe fn take_error(pointer: *mut rd::rd_kafka_error_t) -> Result<()
 }
 
 /// SAFETY: null or a valid C string.
-unsafe fn lossy(text: *const c_char) -> String {
+pub(super) unsafe fn lossy(text: *const c_char) -> String {
     if text.is_null() {
         return String::new();
     }
@@ -381,8 +397,17 @@ unsafe extern "C" fn on_rebalance(
     let assign = code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     if shared.closing.load(Ordering::Acquire) {
         // The worker has committed already and is no longer polling: give everything back at once.
-        // SAFETY: the handle is valid; a null list unassigns all.
-        unsafe { rd::rd_kafka_assign(rk, std::ptr::null()) };
+        // SAFETY: the handle is valid, the list is during the callback; a null list unassigns all.
+        unsafe {
+            if super::consumer::is_cooperative(rk) && !assign {
+                let refused = rd::rd_kafka_incremental_unassign(rk, partitions);
+                if let Err(code) = take_error(refused) {
+                    debug!(%code, "partitions could not be given back while closing");
+                }
+            } else {
+                rd::rd_kafka_assign(rk, std::ptr::null());
+            }
+        }
         return;
     }
     *lock(&shared.rebalance) =

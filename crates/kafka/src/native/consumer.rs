@@ -12,7 +12,7 @@ use super::client::{Client, CommitResult, Rebalance, Shared, check, lock, millis
 use super::list::PartitionList;
 use super::message::NativeBatch;
 use crate::settings::{KafkaSettings, Role};
-use crate::{Error, TopicPartition};
+use crate::{Error, PartitionStart, TopicPartition};
 
 /// A member of a consumer group.
 pub(crate) struct Consumer {
@@ -76,6 +76,11 @@ impl Consumer {
         lock(&self.client.shared().rebalance).take()
     }
 
+    /// Has [`Consumer::take_rebalance`] give this out again: it could not be answered yet.
+    pub(crate) fn put_back(&self, rebalance: Rebalance) {
+        lock(&self.client.shared().rebalance).get_or_insert(rebalance);
+    }
+
     /// Whether the partitions to be revoked are already lost to another member.
     pub(crate) fn assignment_lost(&self) -> bool {
         // SAFETY: the handle is valid.
@@ -83,11 +88,8 @@ impl Consumer {
     }
 
     fn is_cooperative(&self) -> bool {
-        // SAFETY: the handle is valid; the call returns null or a static C string.
-        unsafe {
-            let name = rd::rd_kafka_rebalance_protocol(self.client.handle());
-            !name.is_null() && std::ffi::CStr::from_ptr(name).to_bytes() == b"COOPERATIVE"
-        }
+        // SAFETY: the handle is valid.
+        unsafe { is_cooperative(self.client.handle()) }
     }
 
     /// Accepts an assignment, starting at the offsets given (`None`: the group's, else `auto.offset.reset`).
@@ -116,16 +118,67 @@ impl Consumer {
         }
     }
 
-    /// The group's committed offsets.
+    /// The group's committed offsets, each with the metadata beside it. With `isolation.level=read_committed` an
+    /// offset inside an open transaction is waited for.
     pub(crate) fn committed(
         &self,
         places: &[TopicPartition],
         timeout: Duration,
-    ) -> Result<Vec<(TopicPartition, Option<i64>)>, RDKafkaErrorCode> {
+    ) -> Result<Vec<PartitionStart>, RDKafkaErrorCode> {
         let list = PartitionList::new(places.iter().map(|place| (place, None)));
         // SAFETY: handle and list are valid; offsets are written into the list.
         check(unsafe { rd::rd_kafka_committed(self.client.handle(), list.as_ptr(), millis(timeout)) })?;
-        Ok(list.entries())
+        // An offset inside a transaction that does not end comes as an error of its partition, without an offset: taken
+        // for "nothing committed", the partition would be read from its beginning. Where the topic is unknown or not to be
+        // read, there is nothing to begin.
+        let is_harmless = |code: &RDKafkaErrorCode| {
+            use RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownTopicOrPartition};
+            matches!(code, TopicAuthorizationFailed | UnknownTopicOrPartition)
+        };
+        match list.errors().into_iter().find(|(_, code)| !is_harmless(code)) {
+            Some((_, code)) => Err(code),
+            None => Ok(list.committed()),
+        }
+    }
+
+    /// The membership as it is now, for the transaction that commits this member's offsets.
+    pub(crate) fn group_metadata(&self) -> GroupMetadata {
+        // SAFETY: the handle is a valid consumer with a group id, so that the call returns an object of its own.
+        let pointer = unsafe { rd::rd_kafka_consumer_group_metadata(self.client.handle()) };
+        assert!(!pointer.is_null(), "a consumer with a group id has group metadata");
+        GroupMetadata { pointer }
+    }
+
+    /// Reads on from other offsets; what was fetched ahead is thrown away.
+    pub(crate) fn seek(
+        &self,
+        places: &[(TopicPartition, i64)],
+        timeout: Duration,
+    ) -> Result<(), (Option<TopicPartition>, RDKafkaErrorCode)> {
+        let list = PartitionList::new(places.iter().map(|(place, offset)| (place, Some(*offset))));
+        // SAFETY: handle and list are valid; the result for each partition is written into the list.
+        unsafe {
+            take_error(rd::rd_kafka_seek_partitions(self.client.handle(), list.as_ptr(), millis(timeout)))
+                .map_err(|code| (None, code))?;
+        }
+        let refused = list.errors().into_iter().next();
+        refused.map_or(Ok(()), |(place, code)| Err((Some(place), code)))
+    }
+
+    /// Stops handing out records of partitions; the membership goes on.
+    pub(crate) fn pause(&self, places: &[TopicPartition]) -> Result<(), RDKafkaErrorCode> {
+        let list = PartitionList::new(places.iter().map(|place| (place, None)));
+        // SAFETY: handle and list are valid.
+        check(unsafe { rd::rd_kafka_pause_partitions(self.client.handle(), list.as_ptr()) })?;
+        list.errors().first().map_or(Ok(()), |(_, code)| Err(*code))
+    }
+
+    /// Hands out records of paused partitions again.
+    pub(crate) fn resume(&self, places: &[TopicPartition]) -> Result<(), RDKafkaErrorCode> {
+        let list = PartitionList::new(places.iter().map(|place| (place, None)));
+        // SAFETY: handle and list are valid.
+        check(unsafe { rd::rd_kafka_resume_partitions(self.client.handle(), list.as_ptr()) })?;
+        list.errors().first().map_or(Ok(()), |(_, code)| Err(*code))
     }
 
     /// Commits without waiting; the result comes through [`Consumer::take_commits`].
@@ -222,21 +275,15 @@ impl Consumer {
         Ok(list.entries().into_iter().find_map(|(_, offset)| offset))
     }
 
-    /// Stops fetching behind the worker's back, to play a client that stalls in silence.
-    #[cfg(test)]
-    pub(crate) fn stall(&self, places: &[TopicPartition]) {
-        let list = PartitionList::new(places.iter().map(|place| (place, None)));
-        // SAFETY: handle and list are valid.
-        check(unsafe { rd::rd_kafka_pause_partitions(self.client.handle(), list.as_ptr()) }).unwrap();
-    }
-
     /// Leaves the group. Offsets must have been committed before.
     pub(crate) fn close(&self) -> Result<(), RDKafkaErrorCode> {
         self.client.shared().closing.store(true, Ordering::Release);
         // A rebalance that was announced and not answered would keep the close waiting.
-        if self.take_rebalance().is_some() {
-            // SAFETY: the handle is valid; null unassigns all.
-            check(unsafe { rd::rd_kafka_assign(self.client.handle(), std::ptr::null()) })?;
+        match self.take_rebalance() {
+            Some(Rebalance::Revoke(places)) => self.unassign(&places)?,
+            Some(Rebalance::Assign(_)) if self.is_cooperative() => self.assign(&[])?,
+            Some(Rebalance::Assign(_)) => self.unassign(&[])?,
+            None => {}
         }
         // SAFETY: the handle is valid.
         check(unsafe { rd::rd_kafka_consumer_close(self.client.handle()) })
@@ -247,5 +294,50 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         // SAFETY: the reference taken in `new`.
         unsafe { rd::rd_kafka_queue_destroy(self.queue) }
+    }
+}
+
+/// Whether the group gives and takes partitions one by one rather than all at once. SAFETY: the handle is valid.
+pub(super) unsafe fn is_cooperative(handle: *mut rd::rd_kafka_t) -> bool {
+    // SAFETY: by contract; the call returns null or a static C string.
+    unsafe {
+        let name = rd::rd_kafka_rebalance_protocol(handle);
+        !name.is_null() && std::ffi::CStr::from_ptr(name).to_bytes() == b"COOPERATIVE"
+    }
+}
+
+/// A consumer's membership in its group at one moment: member and generation. A transaction that commits offsets shows
+/// it, so that a member that the group has gone on without cannot commit (KIP-447).
+pub struct GroupMetadata {
+    pointer: *mut rd::rd_kafka_consumer_group_metadata_t,
+}
+
+// SAFETY: the object is never changed after it was made.
+unsafe impl Send for GroupMetadata {}
+// SAFETY: as above.
+unsafe impl Sync for GroupMetadata {}
+
+impl GroupMetadata {
+    pub(super) fn as_ptr(&self) -> *const rd::rd_kafka_consumer_group_metadata_t {
+        self.pointer
+    }
+
+    /// The generation of the group that the member belongs to; negative before it has joined.
+    pub fn generation(&self) -> i32 {
+        // SAFETY: owned and valid.
+        unsafe { rd::rd_kafka_consumer_group_metadata_generation_id(self.pointer) }
+    }
+}
+
+impl std::fmt::Debug for GroupMetadata {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GroupMetadata").field("generation", &self.generation()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for GroupMetadata {
+    fn drop(&mut self) {
+        // SAFETY: owned.
+        unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.pointer) }
     }
 }

@@ -81,14 +81,30 @@ impl NativeMessage {
             .then_some(timestamp)
     }
 
+    /// The value of the last header of this name; `None` if there is no such header or its value is null.
+    pub(crate) fn header(&self, wanted: &str) -> Option<&[u8]> {
+        let mut found = None;
+        self.each_header(|name, value| {
+            if name.to_bytes() == wanted.as_bytes() {
+                found = value;
+            }
+        });
+        found
+    }
+
     /// The headers in order; names that are not UTF-8 are replaced by their closest text.
     pub(crate) fn headers(&self) -> Vec<(std::borrow::Cow<'_, str>, Option<&[u8]>)> {
         let mut found = Vec::new();
+        self.each_header(|name, value| found.push((name.to_string_lossy(), value)));
+        found
+    }
+
+    fn each_header<'a>(&'a self, mut each: impl FnMut(&'a CStr, Option<&'a [u8]>)) {
         let mut headers = std::ptr::null_mut();
         // SAFETY: headers, names and values belong to the message and live as long as it.
         unsafe {
             if check(rd::rd_kafka_message_headers(self.pointer, &raw mut headers)).is_err() {
-                return found;
+                return;
             }
             let (mut name, mut value, mut size) = (std::ptr::null::<c_char>(), std::ptr::null::<c_void>(), 0);
             let mut index = 0;
@@ -101,11 +117,10 @@ impl NativeMessage {
             ))
             .is_ok()
             {
-                found.push((CStr::from_ptr(name).to_string_lossy(), bytes(value, size)));
+                each(CStr::from_ptr(name), bytes(value, size));
                 index += 1;
             }
         }
-        found
     }
 }
 
@@ -178,6 +193,11 @@ impl NativeBatch {
 
     pub(crate) fn messages(&self) -> &[NativeMessage] {
         &self.messages
+    }
+
+    /// Keeps the messages for which this holds.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&NativeMessage) -> bool) {
+        self.messages.retain(keep);
     }
 
     /// Takes out the messages that are notices rather than records.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use rdkafka::bindings as rd;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::client::{Client, check, error_code, shared_of};
+use super::client::{Client, check, error_code, lock, shared_of};
 use super::message::BorrowedMessage;
+use crate::TopicPartition;
 use crate::producer::{Delivery, Outgoing, Returned, says_missing};
 
 /// librdkafka's mark for "let the partitioner choose" (`RD_KAFKA_PARTITION_UA`).
@@ -37,6 +38,10 @@ impl NativeTopic {
             return Err(error_code(unsafe { rd::rd_kafka_last_error() }));
         }
         Ok(Self { pointer, client: Arc::clone(client) })
+    }
+
+    pub(crate) fn is_of(&self, client: &Arc<Client>) -> bool {
+        Arc::ptr_eq(&self.client, client)
     }
 
     /// Hands a record over; its bytes are copied. `QueueFull` means: not taken, try again later.
@@ -136,14 +141,19 @@ pub(super) unsafe extern "C" fn on_delivery(
     };
     match delivery.error {
         None => shared.note_success(),
-        Some(code) if says_missing(code) => {
+        Some(code) if says_missing(code) && !shared.is_transactional => {
             // SAFETY: the message is valid during the callback and its contents are copied.
             let record = unsafe { returned(message, delivery.clone()) };
             if shared.resend.keep(record) {
                 return;
             }
         }
-        Some(_) => {}
+        Some(code) => {
+            // SAFETY: the message is valid during the callback, its topic's name is copied.
+            let topic = unsafe { BorrowedMessage::new(message) }.topic_name();
+            *lock(&shared.failed_record) =
+                Some((TopicPartition { topic, partition: delivery.partition }, code));
+        }
     }
     shared.deliver(&delivery);
 }

@@ -10,7 +10,7 @@ use crate::native::message::{NativeBatch, NativeMessage};
 pub(crate) struct TopicNames(Arc<[(usize, Arc<str>)]>);
 
 impl TopicNames {
-    fn learn(&mut self, messages: &[NativeMessage]) {
+    pub(crate) fn learn(&mut self, messages: &[NativeMessage]) {
         for message in messages {
             let address = message.topic_address();
             if self.find(address).is_none() {
@@ -21,7 +21,7 @@ impl TopicNames {
     }
 
     #[inline]
-    fn find(&self, address: usize) -> Option<&Arc<str>> {
+    pub(crate) fn find(&self, address: usize) -> Option<&Arc<str>> {
         self.0.iter().find(|(known, _)| *known == address).map(|(_, name)| name)
     }
 }
@@ -87,6 +87,12 @@ impl<'a> Record<'a> {
     /// Milliseconds since the Unix epoch, if the record has a timestamp.
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.message.timestamp_ms()
+    }
+
+    /// The value of the last header of this name; `None` if there is none or its value is null. Costs nothing for a record
+    /// without headers.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.message.header(name)
     }
 
     /// The headers, in order. Reads them out of the record: not for the way of every reading.

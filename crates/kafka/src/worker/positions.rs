@@ -9,6 +9,8 @@ use crate::TopicPartition;
 #[derive(Debug)]
 struct Position {
     place: TopicPartition,
+    /// The first offset given to the owner, or the one that reading began at, if the group had one.
+    first: Option<i64>,
     /// The offset after the last one given to the owner; `None` before the first, if the group had none.
     handed_out: Option<i64>,
     processed: Option<i64>,
@@ -29,6 +31,7 @@ impl Positions {
         self.end(std::slice::from_ref(place));
         self.positions.push(Position {
             place: place.clone(),
+            first: offset,
             handed_out: offset,
             processed: offset,
             committed: offset,
@@ -40,9 +43,9 @@ impl Positions {
         self.positions.retain(|position| !places.contains(&position.place));
     }
 
-    /// Records before `next` were given to the owner. Unknown partitions (lost meanwhile) are passed over.
+    /// Records from `first` to before `next` were given to the owner. Unknown partitions (lost meanwhile) are passed over.
     #[inline]
-    pub(crate) fn hand_out(&mut self, topic: &Arc<str>, partition: i32, next: i64) {
+    pub(crate) fn hand_out(&mut self, topic: &Arc<str>, partition: i32, first: i64, next: i64) {
         let same = |position: &Position| {
             position.place.partition == partition
                 && (Arc::ptr_eq(&position.place.topic, topic) || position.place.topic == *topic)
@@ -52,7 +55,25 @@ impl Positions {
             self.last = index;
         }
         let position = &mut self.positions[self.last];
+        position.first.get_or_insert(first);
         position.handed_out = position.handed_out.max(Some(next));
+    }
+
+    /// Back to the offsets given: what was handed out from there on will be handed out again.
+    pub(crate) fn rewind(&mut self, offsets: &[(TopicPartition, i64)]) {
+        for (place, offset) in offsets {
+            self.begin(place, Some(*offset));
+        }
+    }
+
+    /// Where a partition begins for this worker, if that is known.
+    pub(crate) fn first(&self, place: &TopicPartition) -> Option<i64> {
+        self.positions.iter().find(|position| position.place == *place)?.first
+    }
+
+    /// Every partition with the next offset to be given to the owner, if known.
+    pub(crate) fn handed_out(&self) -> impl Iterator<Item = (&TopicPartition, Option<i64>)> {
+        self.positions.iter().map(|position| (&position.place, position.handed_out))
     }
 
     /// Everything handed out has been processed. Whether that moved any position.
@@ -106,14 +127,14 @@ mod tests {
         let mut positions = Positions::default();
         positions.begin(&place(0), Some(5));
         positions.begin(&place(1), None);
-        positions.hand_out(&"t".into(), 0, 8);
+        positions.hand_out(&"t".into(), 0, 5, 8);
         assert_eq!(positions.uncommitted(), []);
         assert!(positions.finish());
         assert!(!positions.finish(), "nothing moved since");
         assert_eq!(positions.uncommitted(), [(place(0), 8)]);
         positions.committed(&[(place(0), 8)]);
         assert_eq!(positions.uncommitted(), []);
-        positions.hand_out(&"t".into(), 1, 1);
+        positions.hand_out(&"t".into(), 1, 0, 1);
         positions.finish();
         assert_eq!(positions.uncommitted(), [(place(1), 1)]);
     }
@@ -122,7 +143,7 @@ mod tests {
     fn a_late_answer_never_moves_a_commit_back() {
         let mut positions = Positions::default();
         positions.begin(&place(0), None);
-        positions.hand_out(&"t".into(), 0, 10);
+        positions.hand_out(&"t".into(), 0, 9, 10);
         positions.finish();
         positions.committed(&[(place(0), 10)]);
         positions.committed(&[(place(0), 4)]);
@@ -133,9 +154,9 @@ mod tests {
     fn a_partition_that_comes_back_starts_anew() {
         let mut positions = Positions::default();
         positions.begin(&place(0), Some(3));
-        positions.hand_out(&"t".into(), 0, 9);
+        positions.hand_out(&"t".into(), 0, 3, 9);
         positions.end(&[place(0)]);
-        positions.hand_out(&"t".into(), 0, 11);
+        positions.hand_out(&"t".into(), 0, 9, 11);
         assert!(positions.is_empty());
         positions.begin(&place(0), Some(9));
         positions.finish();

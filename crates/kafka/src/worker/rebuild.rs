@@ -37,6 +37,7 @@ impl Worker {
         let ends: Result<Vec<_>, _> = self
             .positions
             .current()
+            .filter(|(place, _)| !self.paused.contains(place))
             .map(|(place, position)| {
                 self.consumer.watermarks(place, CONNECT_TIMEOUT).map(|(low, high)| (position, low, high))
             })
@@ -66,6 +67,7 @@ impl Worker {
         let places: Vec<TopicPartition> = self.positions.current().map(|(place, _)| place.clone()).collect();
         self.positions.end(&places);
         self.waiting.clear();
+        self.paused.clear();
         self.answer = None;
         // The old member leaves first, so that the group does not wait for its session to time out.
         if let Err(code) = self.consumer.close() {

@@ -57,7 +57,8 @@ fn a_stalled_consumer_is_rebuilt_and_goes_on() {
         let mut worker = Worker::connect(&settings, options).unwrap();
         read(&mut worker, |records, events| records == 5 && events == ["assigned"]);
         let places: Vec<_> = worker.assignment().cloned().collect();
-        worker.consumer.stall(&places);
+        // Behind the worker's back, to play a client that stalls in silence.
+        worker.consumer.pause(&places).unwrap();
         produce(&settings, &topic, 7);
         read(&mut worker, |records, events| records == 7 && events == ["lost", "stalled", "assigned"]);
         worker.close().unwrap();
