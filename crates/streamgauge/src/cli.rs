@@ -1,13 +1,15 @@
 //! The command line: global flags and the commands. Each command's own flags are in its file under `commands/`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use model::EventTime;
 
-use crate::commands::{analyze, broker, completions, config, dlq, doctor, groups, produce, topics, up};
+use crate::commands::{
+    analyze, broker, completions, config, dlq, doctor, groups, produce, rules, topics, up,
+};
 use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
 /// Sensor readings through Apache Kafka to live analytics.
@@ -45,6 +47,7 @@ pub(crate) enum Command {
     Broker(broker::BrokerArgs),
     Produce(produce::ProduceArgs),
     Analyze(analyze::AnalyzeArgs),
+    Rules(rules::RulesArgs),
     Topics(topics::TopicsArgs),
     Groups(groups::GroupsArgs),
     Dlq(dlq::DlqArgs),
@@ -93,6 +96,15 @@ pub(crate) enum OutputFormat {
 }
 
 impl Cli {
+    /// The settings file that was asked for.
+    pub(crate) fn settings_file(&self) -> Option<&Path> {
+        let own = match &self.command {
+            Command::Rules(args) => args.file(),
+            _ => None,
+        };
+        own.or(self.global.config.as_deref())
+    }
+
     /// The settings that flags set.
     pub(crate) fn settings(&self) -> Layer {
         let mut layer = self.global.settings();
@@ -102,7 +114,8 @@ impl Cli {
             Command::Produce(args) => args.settings(&mut layer),
             Command::Analyze(args) => args.settings(&mut layer),
             Command::Topics(args) => args.settings(&mut layer),
-            Command::Groups(_)
+            Command::Rules(_)
+            | Command::Groups(_)
             | Command::Dlq(_)
             | Command::Doctor(_)
             | Command::Config(_)

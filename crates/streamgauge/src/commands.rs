@@ -8,6 +8,7 @@ pub(crate) mod dlq;
 pub(crate) mod doctor;
 pub(crate) mod groups;
 pub(crate) mod produce;
+pub(crate) mod rules;
 pub(crate) mod topics;
 pub(crate) mod up;
 

@@ -38,6 +38,8 @@ pub(crate) enum Ending {
     Done,
     /// It did, and its answer is no: something that it was to look for is wrong, as its output says.
     Unsatisfied,
+    /// It did, and what it looked at is settings that are wrong, as its output says.
+    Misconfigured,
     /// A signal ended it, after draining.
     Signal(i32),
 }
@@ -62,6 +64,7 @@ pub(crate) fn report(outcome: &anyhow::Result<Ending>) -> ExitCode {
     match outcome {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Unsatisfied) => FAILURE.into(),
+        Ok(Ending::Misconfigured) => CONFIG.into(),
         Ok(Ending::Signal(signal)) => {
             ExitCode::from(128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)))
         }

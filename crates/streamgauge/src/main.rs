@@ -21,7 +21,7 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::commands::Context;
 use crate::exit::Ending;
-use crate::settings::{LogSettings, Sources};
+use crate::settings::{LogSettings, SettingsError, Sources};
 
 /// Records are allocated by one thread of the Kafka client and freed by another, several pieces each: this allocator
 /// makes producing a third cheaper than the C library's. It serves librdkafka as well.
@@ -42,7 +42,12 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         // Completions are asked for while a shell starts: a broken settings file must not disturb that.
         return commands::completions::run(args);
     }
-    let loaded = settings::load(Sources::of_process(cli.global.config.as_deref(), cli.settings()))?;
+    let loaded = match settings::load(Sources::of_process(cli.settings_file(), cli.settings())) {
+        Err(SettingsError::Plan { mistakes }) if looks_for_mistakes(cli) => {
+            return commands::rules::tell_mistakes(&mistakes, cli.global.output);
+        }
+        loaded => loaded?,
+    };
     start_logging(&loaded.settings.log)?;
     let output = cli.global.output;
     let context = Context { settings: loaded.settings.clone(), output, quiet: cli.global.quiet };
@@ -51,6 +56,7 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         Command::Broker(args) => commands::broker::run(args, &context),
         Command::Produce(args) => commands::produce::run(args, &context),
         Command::Analyze(args) => commands::analyze::run(args, &context),
+        Command::Rules(args) => commands::rules::run(args, &loaded, &context),
         Command::Topics(args) => commands::topics::run(args, &context),
         Command::Groups(args) => commands::groups::run(args, &context),
         Command::Dlq(args) => commands::dlq::run(args, &context),
@@ -58,6 +64,11 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         Command::Config(args) => commands::config::run(args, &loaded, output),
         Command::Completions(args) => commands::completions::run(args),
     }
+}
+
+/// Whether mistakes in rules are the answer and not a failure.
+fn looks_for_mistakes(cli: &Cli) -> bool {
+    matches!(&cli.command, Command::Rules(args) if args.looks_for_mistakes())
 }
 
 fn start_logging(log: &LogSettings) -> anyhow::Result<()> {

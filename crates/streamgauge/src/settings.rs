@@ -12,10 +12,14 @@ mod duration;
 mod environment;
 mod error;
 mod file;
+mod fit;
+mod item;
 mod layer;
 mod nearest;
+mod place;
+mod plan;
+mod process;
 mod raw;
-mod rules;
 mod schema;
 mod topics;
 mod validate;
@@ -36,7 +40,10 @@ use runtime::LogFormat;
 pub(crate) use broker::{BrokerSettings, DataDirectory};
 pub(crate) use duration::{NotADuration, parse as parse_duration};
 pub(crate) use error::SettingsError;
+pub(crate) use item::{Field, Item, group_name, is_list};
 pub(crate) use layer::{Entry, Layer, Origin, Value, kafka_property};
+pub(crate) use plan::PlanMistake;
+pub(crate) use process::ProcessSettings;
 pub(crate) use schema::DEFAULT_FILE;
 
 use schema::Schema;
@@ -52,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) produce: ProduceSettings,
     /// The analytics consumer's.
     pub(crate) analyze: AnalyzeSettings,
+    /// The stream processor's, windows and rules included.
+    pub(crate) process: ProcessSettings,
     /// The embedded broker's, but for its users, whose file only a broker reads.
     pub(crate) broker: BrokerSettings,
     /// Whether Kafka's address was set by anybody, so that it is to be used.
@@ -184,6 +193,6 @@ pub(crate) fn load(sources: Sources<'_>) -> Result<Loaded, SettingsError> {
     entries.lay(environment::read(sources.variables, &schema)?);
     entries.lay(sources.flags);
     let settings = validate::validate(&entries)?;
-    rules::check(&entries)?;
+    fit::check(&entries)?;
     Ok(Loaded { settings, entries, file })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::layer::Origin;
+use super::plan::PlanMistake;
 
 /// Why the settings were refused.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +20,7 @@ pub(crate) enum SettingsError {
     /// The file is not TOML.
     #[error("{origin}: not valid TOML: {message}")]
     Syntax {
-        /// File and line.
+        /// The place in the file.
         origin: Origin,
         /// The parser's reason.
         message: String,
@@ -68,6 +69,12 @@ pub(crate) enum SettingsError {
         /// Why, and what to do.
         reason: String,
     },
+    /// Windows, rules or groups are wrong.
+    #[error("{}", several(.mistakes))]
+    Plan {
+        /// Every mistake, in the order of the file; at least one.
+        mistakes: Vec<PlanMistake>,
+    },
     /// A property is not one that librdkafka takes, or would break a promise.
     #[error("{}{verdict}", .origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default())]
     Kafka {
@@ -99,4 +106,14 @@ pub(crate) enum SettingsError {
 
 fn suggestion(nearest: Option<&str>) -> String {
     nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default()
+}
+
+/// The first mistake, and where to see the others.
+fn several(mistakes: &[PlanMistake]) -> String {
+    let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
+    match mistakes.len() {
+        ..=1 => first,
+        2 => format!("{first} (and one more mistake: see streamgauge rules check)"),
+        all => format!("{first} (and {} more mistakes: see streamgauge rules check)", all - 1),
+    }
 }

@@ -1,6 +1,7 @@
 //! Settings files: finding the one to read, and reading TOML into a [`Layer`] with the line of every key.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::SettingsError;
+use super::item::{self, GROUPS, group_name, is_list};
 use super::layer::{Layer, Origin, Value};
+use super::place::{Place, Written};
 use super::schema::Schema;
 
 /// The file in the working directory.
@@ -34,19 +37,18 @@ pub(crate) fn read(path: &Path, schema: &Schema) -> Result<Layer, SettingsError>
 }
 
 pub(super) fn read_text(text: &str, path: &Path, schema: &Schema) -> Result<Layer, SettingsError> {
-    let path = Arc::new(path.to_owned());
-    let origin = |line| Origin::File { path: Arc::clone(&path), line };
-    Reader { text, origin: &origin, schema: Some(schema) }.read()
+    Reader { text, file: Some(Arc::new(path.to_owned())), schema: Some(schema) }.read()
 }
 
 /// Reads the embedded file, which defines what is known instead of being checked against it.
 pub(super) fn read_defaults(text: &str) -> Result<Layer, SettingsError> {
-    Reader { text, origin: &|_| Origin::Default, schema: None }.read()
+    Reader { text, file: None, schema: None }.read()
 }
 
 struct Reader<'a> {
     text: &'a str,
-    origin: &'a dyn Fn(usize) -> Origin,
+    /// `None` for the embedded file.
+    file: Option<Arc<PathBuf>>,
     schema: Option<&'a Schema>,
 }
 
@@ -85,11 +87,14 @@ impl Reader<'_> {
 
     fn check_section(&self, path: &str, origin: &Origin) -> Result<(), SettingsError> {
         let Some(schema) = self.schema else { return Ok(()) };
-        if is_kafka(path) || schema.is_section(path) {
+        if is_kafka(path) || path == GROUPS || schema.is_section(path) {
             return Ok(());
         }
         match schema.default_of(path) {
             Some(default) => Err(kind_error(origin, path, default.value.kind(), "a section")),
+            None if group_name(path).is_some() => {
+                Err(kind_error(origin, path, Value::Texts(Vec::new()).kind(), "a section"))
+            }
             None => Err(schema.unknown(origin.clone(), path)),
         }
     }
@@ -100,16 +105,26 @@ impl Reader<'_> {
         value: &Spanned<DeValue<'_>>,
         origin: &Origin,
     ) -> Result<Value, SettingsError> {
-        let scalar = scalar(value.get_ref());
+        if is_list(path) {
+            return self.check_list(path, value, origin);
+        }
+        let scalar = item::scalar(value.get_ref());
         let found = value.get_ref().type_str();
+        if group_name(path).is_some() {
+            let texts = scalar.filter(|value| matches!(value, Value::Texts(_)));
+            return texts.ok_or_else(|| kind_error(origin, path, Value::Texts(Vec::new()).kind(), found));
+        }
+        // No other setting is a list.
+        let scalar = scalar.filter(|value| !matches!(value, Value::Texts(_)));
+        let any = "text, a number, true or false";
         let Some(schema) = self.schema else {
-            return scalar.ok_or_else(|| kind_error(origin, path, "text, a number, true or false", found));
+            return scalar.ok_or_else(|| kind_error(origin, path, any, found));
         };
+        if super::layer::KAFKA_SECTIONS.contains(&path) || path == GROUPS {
+            return Err(kind_error(origin, path, "a section", found));
+        }
         if is_kafka(path) {
-            if super::layer::KAFKA_SECTIONS.contains(&path) {
-                return Err(kind_error(origin, path, "a section", found));
-            }
-            return scalar.ok_or_else(|| kind_error(origin, path, "text, a number, true or false", found));
+            return scalar.ok_or_else(|| kind_error(origin, path, any, found));
         }
         let Some(default) = schema.default_of(path) else {
             if schema.is_section(path) {
@@ -124,9 +139,25 @@ impl Reader<'_> {
             .map_err(|value| kind_error(origin, path, wanted, &format!("{} ({value})", value.kind())))
     }
 
+    fn check_list(
+        &self,
+        path: &str,
+        value: &Spanned<DeValue<'_>>,
+        origin: &Origin,
+    ) -> Result<Value, SettingsError> {
+        let items = item::read(value.get_ref(), &|span| self.written(span));
+        let items = items.map(|items| Value::Items(Arc::new(items)));
+        let wanted = Value::Items(Arc::default()).kind();
+        items.ok_or_else(|| kind_error(origin, path, wanted, value.get_ref().type_str()))
+    }
+
     fn origin_at(&self, offset: usize) -> Origin {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        (self.origin)(1 + before.matches('\n').count())
+        self.written(offset..offset).origin()
+    }
+
+    fn written(&self, span: Range<usize>) -> Written {
+        let raw = self.text.get(span.clone()).unwrap_or_default().to_owned();
+        Written { file: self.file.clone(), place: Place::of(self.text, span.start), raw }
     }
 }
 
@@ -137,19 +168,4 @@ fn is_kafka(path: &str) -> bool {
 
 fn kind_error(origin: &Origin, path: &str, wanted: &'static str, got: &str) -> SettingsError {
     SettingsError::Kind { origin: origin.clone(), path: path.to_owned(), wanted, got: got.to_owned() }
-}
-
-/// The value if it is one of the kinds that settings have.
-fn scalar(value: &DeValue<'_>) -> Option<Value> {
-    match value {
-        DeValue::String(text) => Some(Value::Text(text.to_string())),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::Whole)
-        }
-        DeValue::Float(number) => {
-            number.as_str().parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Number)
-        }
-        DeValue::Boolean(on) => Some(Value::Switch(*on)),
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
-    }
 }

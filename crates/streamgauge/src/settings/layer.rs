@@ -9,6 +9,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::item::Item;
+use super::place::Place;
+
 /// The sections whose keys are librdkafka's, the narrower ones first.
 pub(crate) const KAFKA_SECTIONS: [&str; 3] = ["kafka.producer", "kafka.consumer", "kafka"];
 
@@ -17,12 +20,12 @@ pub(crate) const KAFKA_SECTIONS: [&str; 3] = ["kafka.producer", "kafka.consumer"
 pub(crate) enum Origin {
     /// The embedded default file.
     Default,
-    /// A line, counted from 1, of a settings file.
+    /// A place in a settings file.
     File {
         /// The file as it was named.
         path: Arc<PathBuf>,
-        /// The line of the key.
-        line: usize,
+        /// Where the key stands, or what is wrong with its value.
+        place: Place,
     },
     /// An environment variable of this name.
     Environment(String),
@@ -46,14 +49,14 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, place } => write!(f, "{}:{}:{}", path.display(), place.line, place.column),
             Self::Environment(variable) => f.write_str(variable),
             Self::Flag(flag) => f.write_str(flag),
         }
     }
 }
 
-/// A setting's value: TOML's scalar types are all that is needed.
+/// A setting's value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     /// Text.
@@ -64,6 +67,10 @@ pub(crate) enum Value {
     Number(f64),
     /// True or false.
     Switch(bool),
+    /// Several texts.
+    Texts(Vec<String>),
+    /// Several tables, `[[rules]]` for instance; of several sources one wins as a whole.
+    Items(Arc<Vec<Item>>),
 }
 
 impl Value {
@@ -74,6 +81,8 @@ impl Value {
             Self::Whole(_) => "a whole number",
             Self::Number(_) => "a number",
             Self::Switch(_) => "true or false",
+            Self::Texts(_) => "a list of texts",
+            Self::Items(_) => "a list of tables ([[ ]])",
         }
     }
 
@@ -101,6 +110,8 @@ impl Value {
                 text.trim().parse().ok().filter(|number: &f64| number.is_finite()).map(Self::Number)
             }
             Self::Switch(_) => text.trim().parse().ok().map(Self::Switch),
+            // Only a file has room for them.
+            Self::Texts(_) | Self::Items(_) => None,
         }
     }
 }
@@ -113,6 +124,8 @@ impl fmt::Display for Value {
             Self::Whole(number) => write!(f, "{number}"),
             Self::Number(number) => write!(f, "{number}"),
             Self::Switch(on) => write!(f, "{on}"),
+            Self::Texts(texts) => write!(f, "{texts:?}"),
+            Self::Items(items) => write!(f, "{} tables", items.len()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The settings outside the kafka sections as they are written: the shape of the default file, one field per key.
+//! The settings outside the kafka sections, windows, rules and groups as they are written: the shape of the default file, one field per key.
 //!
 //! A key that is here and not in the default file, or the other way round, fails a test and not a user.
 
@@ -10,6 +10,7 @@ pub(super) struct Raw {
     pub(super) topics: RawTopics,
     pub(super) produce: RawProduce,
     pub(super) analyze: RawAnalyze,
+    pub(super) process: RawProcess,
     pub(super) broker: RawBroker,
     pub(super) log: RawLog,
     pub(super) metrics: RawMetrics,
@@ -66,6 +67,50 @@ pub(super) struct RawAnalyze {
     pub(super) max_poll_records: i64,
     pub(super) workers: i64,
     pub(super) stall_timeout: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProcess {
+    pub(super) group: String,
+    pub(super) guarantee: String,
+    pub(super) workers: i64,
+    pub(super) instance: String,
+    pub(super) standby: bool,
+    pub(super) commit_interval: String,
+    pub(super) snapshot_interval: String,
+    pub(super) transaction_timeout: String,
+    pub(super) max_poll_records: i64,
+    pub(super) stall_timeout: String,
+    pub(super) time: RawProcessTime,
+    pub(super) defaults: RawProcessDefaults,
+    pub(super) limits: RawProcessLimits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProcessTime {
+    pub(super) disorder: String,
+    pub(super) idle_timeout: String,
+    pub(super) max_future: String,
+    pub(super) forget_after: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProcessDefaults {
+    pub(super) grace: String,
+    pub(super) max_length: String,
+    pub(super) max_per_hour: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProcessLimits {
+    pub(super) sensors: i64,
+    pub(super) id_bytes: i64,
+    pub(super) metrics: i64,
+    pub(super) windows: i64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -21,7 +21,7 @@ fn load_from(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> 
         }
         entries.lay(layer);
         let settings = validate::validate(&entries)?;
-        rules::check(&entries)?;
+        fit::check(&entries)?;
         Ok(Loaded { settings, entries, file: None })
     };
     run().map_err(|error| error.to_string())
@@ -73,7 +73,7 @@ fn flag_over_environment_over_file_over_default() {
     let origins: Vec<String> = ["num_sensors", "interval", "seed", "key_format"]
         .map(|key| loaded.entries.get(&format!("produce.{key}")).expect("set").origin.to_string())
         .to_vec();
-    assert_eq!(origins, ["--flag", "STREAMGAUGE__PRODUCE__INTERVAL", "streamgauge.toml:4", "default"]);
+    assert_eq!(origins, ["--flag", "STREAMGAUGE__PRODUCE__INTERVAL", "streamgauge.toml:4:1", "default"]);
 }
 
 #[test]
@@ -124,41 +124,47 @@ fn mistakes_are_named_with_their_place_and_a_suggestion() {
     for (file, message) in [
         (
             "[produce]\n\nnum_sensor = 3\n",
-            "streamgauge.toml:3: unknown setting \"produce.num_sensor\"; did you mean \"produce.num_sensors\"?",
+            "streamgauge.toml:3:1: unknown setting \"produce.num_sensor\"; did you mean \"produce.num_sensors\"?",
         ),
-        ("[analyse]\n", "streamgauge.toml:1: unknown setting \"analyse\"; did you mean \"analyze\"?"),
-        ("[produce]\ncolour = 1\n", "streamgauge.toml:2: unknown setting \"produce.colour\""),
+        ("[analyse]\n", "streamgauge.toml:1:2: unknown setting \"analyse\"; did you mean \"analyze\"?"),
+        ("[produce]\ncolour = 1\n", "streamgauge.toml:2:1: unknown setting \"produce.colour\""),
         (
             "[produce]\nnum_sensors = 'ten'\n",
-            "streamgauge.toml:2: produce.num_sensors must be a whole number, not text (ten)",
+            "streamgauge.toml:2:1: produce.num_sensors must be a whole number, not text (ten)",
         ),
-        ("produce = 3\n", "streamgauge.toml:1: produce must be a section, not integer"),
-        ("[produce.seed]\nx = 1\n", "streamgauge.toml:1: produce.seed must be a whole number, not a section"),
-        ("[produce]\nseed = [1]\n", "streamgauge.toml:2: produce.seed must be a whole number, not array"),
+        ("produce = 3\n", "streamgauge.toml:1:1: produce must be a section, not integer"),
+        (
+            "[produce.seed]\nx = 1\n",
+            "streamgauge.toml:1:10: produce.seed must be a whole number, not a section",
+        ),
+        ("[produce]\nseed = [1]\n", "streamgauge.toml:2:1: produce.seed must be a whole number, not array"),
         (
             "[produce]\nnum_sensors = 0\n",
-            "streamgauge.toml:2: produce.num_sensors = 0: it must be a whole number from 1 to 1000000",
+            "streamgauge.toml:2:1: produce.num_sensors = 0: it must be a whole number from 1 to 1000000",
         ),
         (
             "[analyze]\ncommit = 'each_batch'\n",
-            "streamgauge.toml:2: analyze.commit = \"each_batch\": it must be one of interval, each-batch; did you mean \"each-batch\"?",
+            "streamgauge.toml:2:1: analyze.commit = \"each_batch\": it must be one of interval, each-batch; did you mean \"each-batch\"?",
         ),
         (
             "[produce]\nkey_format = 'SENSOR'\n",
-            "streamgauge.toml:2: produce.key_format = \"SENSOR\": key format \"SENSOR\": ",
+            "streamgauge.toml:2:1: produce.key_format = \"SENSOR\": key format \"SENSOR\": ",
         ),
         ("[produce.events]\nrate = 'fast'\n", "produce.events.rate = \"fast\": \"fast\" is not a rate"),
         (
             "[log]\nlevel = 'warning'\n",
-            "streamgauge.toml:2: log.level = \"warning\": it must be one of error, warn, info, debug, trace, off",
+            "streamgauge.toml:2:1: log.level = \"warning\": it must be one of error, warn, info, debug, trace, off",
         ),
-        ("[kafka]\nbootstrap.servers = ['a']\n", "streamgauge.toml:2: kafka.bootstrap.servers must be text"),
-        ("kafka = 1\n", "streamgauge.toml:1: kafka must be a section"),
-        ("[produce]\nseed = \n", "streamgauge.toml:2: not valid TOML: "),
+        (
+            "[kafka]\nbootstrap.servers = ['a']\n",
+            "streamgauge.toml:2:11: kafka.bootstrap.servers must be text",
+        ),
+        ("kafka = 1\n", "streamgauge.toml:1:1: kafka must be a section"),
+        ("[produce]\nseed = \n", "streamgauge.toml:2:8: not valid TOML: "),
         ("[analyze]\nstall_timeout = 'soon'\n", "\"soon\" is not a duration; write a number with a unit"),
         (
             "[analyze]\nstall_timeout = 0\n",
-            "streamgauge.toml:2: analyze.stall_timeout = \"0\": it must be longer",
+            "streamgauge.toml:2:1: analyze.stall_timeout = \"0\": it must be longer",
         ),
     ] {
         let refusal = refused(file, &[], &[]);
@@ -189,7 +195,7 @@ fn mistakes_in_variables_are_named() {
 #[test]
 fn a_bad_kafka_property_is_named_with_its_place() {
     let refusal = refused("[kafka.producer]\n\"linger.mss\" = 5\n", &[], &[]);
-    assert!(refusal.starts_with("streamgauge.toml:2: ") && refusal.contains("linger.ms"), "{refusal}");
+    assert!(refusal.starts_with("streamgauge.toml:2:1: ") && refusal.contains("linger.ms"), "{refusal}");
 }
 
 #[test]
@@ -198,8 +204,8 @@ fn rules_name_both_keys() {
         (
             "[topics]\nreplication_factor = 1\nmin_insync_replicas = 2\n",
             [
-                "topics.min_insync_replicas = 2 (streamgauge.toml:3)",
-                "topics.replication_factor = 1 (streamgauge.toml:2)",
+                "topics.min_insync_replicas = 2 (streamgauge.toml:3:1)",
+                "topics.replication_factor = 1 (streamgauge.toml:2:1)",
             ],
         ),
         (

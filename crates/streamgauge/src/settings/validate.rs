@@ -20,9 +20,9 @@ use super::{AnalyzeSettings, LogSettings, ProduceSettings, Settings, TopicSettin
 /// Kafka's own limit lies in the thousands; this catches a slip.
 const MAX_PARTITIONS: i64 = 100_000;
 /// A batch is held in memory.
-const MAX_POLL_RECORDS: usize = 1_000_000;
+pub(super) const MAX_POLL_RECORDS: usize = 1_000_000;
 /// More threads than any machine has processors.
-const MAX_WORKERS: usize = 1_024;
+pub(super) const MAX_WORKERS: usize = 1_024;
 /// Levels of the log. Anything else would be taken for a module's name and silence everything outside it.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
@@ -36,6 +36,7 @@ pub(super) fn validate(entries: &Layer) -> Result<Settings, SettingsError> {
         topics: check.topics(&raw.topics)?,
         produce: check.produce(&raw.produce)?,
         analyze: check.analyze(raw.analyze)?,
+        process: check.process(raw.process)?,
         broker: check.broker(raw.broker)?,
         names_brokers: entries
             .get("kafka.bootstrap.servers")
@@ -46,10 +47,12 @@ pub(super) fn validate(entries: &Layer) -> Result<Settings, SettingsError> {
     })
 }
 
-/// The settings outside the kafka sections as a table, for the raw structs.
+/// The settings outside the kafka sections as a table, for the raw structs; windows, rules and groups are read by
+/// [`plan`](super::plan).
 fn closed_table(entries: &Layer) -> toml::Table {
     let mut root = toml::Table::new();
     for (path, entry) in entries.iter().filter(|(path, _)| kafka_property(path).is_none()) {
+        let Some(value) = scalar(&entry.value) else { continue };
         let mut table = &mut root;
         let mut parts: Vec<&str> = path.split('.').collect();
         let key = parts.pop().unwrap_or_default();
@@ -57,15 +60,19 @@ fn closed_table(entries: &Layer) -> toml::Table {
             let below = table.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             table = below.as_table_mut().expect("a section of the default file is never a value");
         }
-        let value = match &entry.value {
-            Value::Text(text) => toml::Value::String(text.clone()),
-            Value::Whole(number) => toml::Value::Integer(*number),
-            Value::Number(number) => toml::Value::Float(*number),
-            Value::Switch(on) => toml::Value::Boolean(*on),
-        };
         table.insert(key.to_owned(), value);
     }
     root
+}
+
+fn scalar(value: &Value) -> Option<toml::Value> {
+    match value {
+        Value::Text(text) => Some(toml::Value::String(text.clone())),
+        Value::Whole(number) => Some(toml::Value::Integer(*number)),
+        Value::Number(number) => Some(toml::Value::Float(*number)),
+        Value::Switch(on) => Some(toml::Value::Boolean(*on)),
+        Value::Texts(_) | Value::Items(_) => None,
+    }
 }
 
 fn kafka_settings(entries: &Layer) -> Result<KafkaSettings, SettingsError> {
@@ -102,7 +109,7 @@ fn blamed(verdict: &kafka::SettingsError) -> Option<&str> {
 
 /// The checks, with the places to name in a refusal.
 pub(super) struct Check<'a> {
-    entries: &'a Layer,
+    pub(super) entries: &'a Layer,
 }
 
 impl Check<'_> {
@@ -209,7 +216,7 @@ impl Check<'_> {
     }
 
     /// A whole number from 1.
-    fn count(&self, path: &str, value: i64, most: usize) -> Result<NonZeroUsize, SettingsError> {
+    pub(super) fn count(&self, path: &str, value: i64, most: usize) -> Result<NonZeroUsize, SettingsError> {
         let value = self.whole(path, value, 1..=most as i64)?;
         Ok(NonZeroUsize::new(value as usize).unwrap_or(NonZeroUsize::MIN))
     }
@@ -236,7 +243,12 @@ impl Check<'_> {
         if time.is_zero() { Err(self.refusal(path, "it must be longer than zero")) } else { Ok(time) }
     }
 
-    fn choice<T: Copy>(&self, path: &str, text: &str, choices: &[(&str, T)]) -> Result<T, SettingsError> {
+    pub(super) fn choice<T: Copy>(
+        &self,
+        path: &str,
+        text: &str,
+        choices: &[(&str, T)],
+    ) -> Result<T, SettingsError> {
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
             return Ok(*choice);
         }
