@@ -320,7 +320,7 @@ impl Transactional {
             refusal.text = format!("{}; a record for {place} was not written: {code}", refusal.text);
         }
         let open = self.begun.map(|begun| begun.elapsed());
-        error::judge(doing, refusal, &self.options.id, open, self.options.timeout)
+        error::judge(doing, &refusal, &self.options.id, open, self.options.timeout)
     }
 
     /// The figures since the start.

@@ -20,10 +20,13 @@ struct Window {
     definition: usize,
     start: i64,
     end: i64,
-    cells: Vec<(String, Running, (i64, f64), (i64, f64))>,
+    cells: Vec<Cell>,
     warnings: u64,
     revision: u32,
 }
+
+/// A measurement's name and statistics, and its first and last value with their times.
+type Cell = (String, Running, (i64, f64), (i64, f64));
 
 impl Sensor {
     pub(super) fn new(id: &str) -> Self {

@@ -73,7 +73,7 @@ impl Shard {
         let found = self.places.find(hash, |place| *sensors[*place as usize].id == *reading.sensor_id);
         let place = match found {
             Some(place) => *place,
-            None if sensors.len() >= plan.spec.limits.max_sensors as usize / SHARDS + 1 => {
+            None if sensors.len() > plan.spec.limits.max_sensors as usize / SHARDS => {
                 return Verdict::Refused(Refusal::TooManySensors);
             }
             None => {

@@ -72,7 +72,7 @@ impl TransactionError {
 /// What a refusal means, for the producer `id` whose transaction has been open for `open` of at most `timeout`.
 pub(super) fn judge(
     doing: &str,
-    refusal: Refusal,
+    refusal: &Refusal,
     id: &str,
     open: Option<Duration>,
     timeout: Duration,
