@@ -1,7 +1,8 @@
-//! A Kafka Streams application with exactly_once_v2: transactions with offsets of groups in them, fencing by group
+//! A Kafka Streams application with `exactly_once_v2`: transactions with offsets of groups in them, fencing by group
 //! generation (KIP-447), repartition topics and changelogs, as Java's own library makes use of them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
 use testing::{Kind, project};
@@ -55,7 +56,7 @@ fn write_input(stage: &Stage<'_>, topic: &str) -> BTreeMap<String, u64> {
     let values = (0..RECORDS).map(|number| format!("value-{}", number * number % 9_973 % VALUES));
     let (mut lines, mut expected) = (String::new(), BTreeMap::new());
     for (number, value) in values.enumerate() {
-        lines += &format!("{number}|{value}\n");
+        writeln!(lines, "{number}|{value}").expect("a String takes everything");
         *expected.entry(value).or_default() += 1;
     }
     let mut kcat = Command::new("kcat");
