@@ -24,6 +24,8 @@
 //! readings in the same order give bit-identical figures. A reading of a known sensor allocates nothing. Every
 //! table is bounded: what lies beyond a bound is counted, never kept and never lost in silence.
 
+mod exact;
+mod hash;
 mod metric_names;
 pub mod output;
 pub mod partition;
@@ -32,6 +34,7 @@ pub mod rules;
 mod running;
 pub mod select;
 mod sensor;
+pub mod sketch;
 mod table;
 
 pub use metric_names::{MAX_METRIC_NAMES, MetricId, MetricNames};

@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use model::reading::{HUMIDITY, PRESSURE, TEMPERATURE};
 
 /// How many different names of further measurements one table knows; readings under any other name are counted
 /// and dropped.
@@ -16,6 +17,15 @@ pub const MAX_METRIC_NAMES: usize = 1_024;
 pub struct MetricId(u16);
 
 impl MetricId {
+    /// The named measurements, which a table made by [`MetricNames::with_named`] knows by these.
+    pub(crate) const NAMED: [Self; 3] = [Self(0), Self(1), Self(2)];
+    /// Their names.
+    pub(crate) const NAMES: [&str; 3] = [TEMPERATURE, HUMIDITY, PRESSURE];
+
+    pub(crate) fn is_named(self) -> bool {
+        self.index() < Self::NAMED.len()
+    }
+
     /// The number, counted from 0 without gaps.
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
@@ -34,6 +44,15 @@ impl MetricNames {
     /// No names yet; `seed` decides the order in the hash table and nothing that can be seen.
     pub fn new(seed: u64) -> Self {
         Self { hasher: FixedState::with_seed(seed), ids: HashTable::new(), names: Vec::new() }
+    }
+
+    /// A table that knows the named measurements already.
+    pub(crate) fn with_named(seed: u64) -> Self {
+        let mut names = Self::new(seed);
+        for name in MetricId::NAMES {
+            names.intern(name);
+        }
+        names
     }
 
     /// The number of a name, given now if the name is new; `None` if there are too many already.

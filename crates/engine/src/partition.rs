@@ -4,9 +4,13 @@
 //! in their order. It consists of [`SHARDS`] shards; a sensor belongs to one by its id, and shards never look at each other.
 //! Each can be written down and read back by itself.
 
+mod cell;
 mod counters;
+mod selections;
 mod sensor;
 mod shard;
+mod snapshot;
+mod window;
 
 use std::sync::Arc;
 
@@ -14,9 +18,12 @@ use model::{EventTime, Reading};
 
 pub use counters::Counters;
 
+use crate::metric_names::MetricNames;
 use crate::output::Output;
 use crate::plan::Plan;
-use shard::Shard;
+use crate::rules::RuleBook;
+use selections::Selections;
+use shard::{Shard, Shared};
 
 /// How many shards a partition has. A stored quantity: another number makes snapshots unreadable.
 pub const SHARDS: usize = 64;
@@ -70,7 +77,8 @@ pub enum Verdict {
 /// The bound that kept a record out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
-    /// The id of the sensor, or type and source of the event, is longer than `max_id_bytes`.
+    /// The id of the sensor, or type and source of the event together, is longer than `max_id_bytes`; or it has a control
+    /// character of which the engine makes its own use.
     IdTooLong,
     /// There are `max_sensors` already, and this is a further one.
     TooManySensors,
@@ -138,77 +146,138 @@ impl std::fmt::Display for SnapshotError {
 
 impl std::error::Error for SnapshotError {}
 
+/// Between the type and the source of an event in the id under which both are kept. No sensor's id with it is taken, see
+/// [`Refusal::IdTooLong`].
+const EVENT_ID_SEPARATOR: char = '\u{1f}';
+
 /// The state of one input partition.
 #[derive(Debug)]
 pub struct Partition {
     plan: Arc<Plan>,
+    book: RuleBook,
+    selections: Selections,
+    names: MetricNames,
     source: Source,
     shards: Vec<Shard>,
+    seed: u64,
     /// The first offset that was not shown yet to every shard.
     shown: i64,
+    /// No shard takes a later event time without a tick.
+    horizon: i64,
     counters: Counters,
     newest: Option<EventTime>,
+    room: Vec<Vec<cell::Cell>>,
+    event_id: String,
 }
 
 impl Partition {
     /// A partition that has seen nothing. `seed` decides the order of hash tables and nothing that can be seen; random per
     /// process, it keeps whoever chooses sensor ids from choosing ones that collide.
     pub fn new(plan: Arc<Plan>, source: Source, seed: u64) -> Self {
-        let counters = Counters::of(&plan);
-        let shards = (0..SHARDS).map(|_| Shard::new(seed)).collect();
-        Self { plan, source, shards, shown: 0, counters, newest: None }
+        let mut partition = Self {
+            book: plan.rules.clone(),
+            selections: Selections::default(),
+            names: MetricNames::with_named(seed),
+            source,
+            shards: (0..SHARDS).map(|_| Shard::new(seed)).collect(),
+            seed,
+            shown: 0,
+            horizon: i64::MIN,
+            counters: Counters::of(&plan),
+            newest: None,
+            room: Vec::new(),
+            event_id: String::new(),
+            plan,
+        };
+        partition.find_horizon();
+        partition
     }
 
-    /// Whether a reading of this time can only be judged after a tick: it is further ahead of the last recorded clock than
+    /// Whether a record of this time can only be judged after a tick: it is further ahead of the last recorded clock than
     /// the plan allows, which may be the clock's fault.
-    pub fn wants_tick(&self, sensor_id: &str, time: EventTime) -> bool {
-        self.shards[shard::of_id(sensor_id)].is_future(&self.plan, time)
+    #[inline]
+    pub fn wants_tick(&self, time: EventTime) -> bool {
+        time.micros() > self.horizon
     }
 
     /// Takes a reading in. Must be called in the order of offsets.
     pub fn observe<O: Output>(&mut self, reading: &Reading<'_>, arrival: Arrival, out: &mut O) -> Verdict {
-        let shard = &mut self.shards[shard::of_id(reading.sensor_id)];
-        let verdict = shard.observe(&self.plan, &mut self.counters, reading, arrival, out);
-        if verdict == Verdict::Taken {
-            self.newest = self.newest.max(Some(reading.time));
-        }
-        self.counters.count(verdict);
+        let verdict = if reading.sensor_id.contains(EVENT_ID_SEPARATOR) {
+            Verdict::Refused(Refusal::IdTooLong)
+        } else {
+            let (shards, mut shared) = self.parts();
+            shards[shard::of_id(reading.sensor_id)].observe(&mut shared, reading, arrival, out)
+        };
+        self.count(verdict, reading.time);
         verdict
     }
 
     /// Takes an event in. Must be called in the order of offsets.
     pub fn observe_event<O: Output>(
         &mut self,
-        _event_type: &str,
-        _source: &str,
-        _time: EventTime,
-        _arrival: Arrival,
-        _out: &mut O,
+        event_type: &str,
+        source: &str,
+        time: EventTime,
+        arrival: Arrival,
+        out: &mut O,
     ) -> Verdict {
-        Verdict::Taken
+        let mut id = std::mem::take(&mut self.event_id);
+        id.clear();
+        id.push_str(event_type);
+        id.push(EVENT_ID_SEPARATOR);
+        id.push_str(source);
+        let (shards, mut shared) = self.parts();
+        let verdict = shards[shard::of_id(&id)].observe_event(&mut shared, &id, time, arrival, out);
+        self.event_id = id;
+        self.count(verdict, time);
+        verdict
     }
 
-    /// Whether a tick at this time would do something. May scan some of the sensors, so that it takes longer now and then.
-    pub fn due(&mut self, _now: EventTime) -> bool {
-        false
+    fn count(&mut self, verdict: Verdict, time: EventTime) {
+        if verdict == Verdict::Taken {
+            self.newest = self.newest.max(Some(time));
+        }
+        self.counters.count(verdict);
+    }
+
+    /// Whether a tick at this time would do something. Looks at all sensors of a shard now and then.
+    pub fn due(&mut self, now: EventTime) -> bool {
+        let (shards, shared) = self.parts();
+        shards.iter_mut().any(|shard| shard.due(&shared, now.micros()))
     }
 
     /// Moves the clock on, and does what is due by it. A shard that has seen the tick already ignores it.
-    pub fn tick<O: Output>(&mut self, tick: Tick, _out: &mut O) {
-        for shard in &mut self.shards {
-            shard.tick(tick);
+    pub fn tick<O: Output>(&mut self, tick: Tick, out: &mut O) {
+        let (shards, mut shared) = self.parts();
+        for shard in shards {
+            shard.tick(&mut shared, tick, out);
         }
+        self.find_horizon();
     }
 
     /// Goes on under another plan. Windows of a definition that both plans have are kept; open windows of others are told
     /// as they are, if they were not, and dropped. Detectors and alarms of a rule that did not change are kept.
-    pub fn change_plan<O: Output>(&mut self, plan: Arc<Plan>, _sequence: u64, _after: i64, _out: &mut O) {
-        self.counters.change_plan(&plan);
-        self.plan = plan;
+    pub fn change_plan<O: Output>(&mut self, plan: Arc<Plan>, sequence: u64, out: &mut O) {
+        let old = std::mem::replace(&mut self.plan, plan);
+        let old_book = std::mem::replace(&mut self.book, self.plan.rules.clone());
+        self.selections = Selections::default();
+        self.counters.change_plan(&self.plan);
+        let new = &self.plan.spec.windows;
+        let definition = |window| new.iter().position(|other| other == window).map(|at| at as u16);
+        let definitions: Vec<Option<u16>> = old.spec.windows.iter().map(definition).collect();
+        let (shards, mut shared) = self.parts();
+        for shard in shards {
+            shard.change_plan(&mut shared, (&old, &old_book), &definitions, sequence, out);
+        }
+        self.find_horizon();
     }
 
     /// Appends the bytes of one shard, from which [`Partition::restore`] makes the same state.
-    pub fn snapshot(&self, _shard: usize, _out: &mut Vec<u8>) {}
+    pub fn snapshot(&self, shard: usize, out: &mut Vec<u8>) {
+        let next_offset = self.shard_state(shard).next_offset;
+        let of = (shard, &self.shards[shard]);
+        snapshot::write(&self.plan, &self.book, &self.names, of, next_offset, out);
+    }
 
     /// Notes that the last snapshot of a shard is kept, so that the shard is no longer dirty.
     pub fn saved(&mut self, shard: usize) {
@@ -216,8 +285,32 @@ impl Partition {
     }
 
     /// Replaces the state of one shard by a snapshot's. On an error the shard is as if new.
-    pub fn restore(&mut self, _shard: usize, _bytes: &[u8]) -> Result<(), SnapshotError> {
-        Err(SnapshotError::Version(0))
+    pub fn restore(&mut self, shard: usize, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let seed = self.seed;
+        let (shards, mut shared) = self.parts();
+        let mut restored = Shard::new(seed);
+        let read = snapshot::read(&mut shared, shard, bytes, &mut restored);
+        shards[shard] = if read.is_ok() { restored } else { Shard::new(seed) };
+        self.find_horizon();
+        read
+    }
+
+    fn parts(&mut self) -> (&mut [Shard], Shared<'_>) {
+        let shared = Shared {
+            plan: &self.plan,
+            book: &mut self.book,
+            selections: &mut self.selections,
+            names: &mut self.names,
+            source: &self.source,
+            counters: &mut self.counters,
+            room: &mut self.room,
+        };
+        (&mut self.shards, shared)
+    }
+
+    fn find_horizon(&mut self) {
+        let horizons = self.shards.iter().map(|shard| shard.horizon(&self.plan));
+        self.horizon = horizons.min().unwrap_or(i64::MIN);
     }
 
     /// How far a shard is.
@@ -249,10 +342,10 @@ impl Partition {
 
     /// How many sensors are known; for events, how many pairs of type and source.
     pub fn sensors(&self) -> usize {
-        self.shards.iter().map(Shard::len).sum()
+        self.shards.iter().map(|shard| shard.sensors.len()).sum()
     }
 
-    /// About how many bytes of memory the state takes.
+    /// About how many bytes of memory the state takes. Looks at every sensor.
     pub fn state_bytes(&self) -> usize {
         self.shards.iter().map(Shard::bytes).sum()
     }
@@ -262,8 +355,22 @@ impl Partition {
         self.newest
     }
 
-    /// The sensors with the most readings of late and about how many those were, the busiest first.
-    pub fn busiest(&self, _most: usize) -> Vec<(String, u64)> {
-        Vec::new()
+    /// The sensors with the most readings since this was asked last, and how many those were, the busiest first. Looks at
+    /// every sensor.
+    pub fn busiest(&mut self, most: usize) -> Vec<(String, u64)> {
+        let sensors = self.shards.iter_mut().flat_map(|shard| &mut shard.sensors);
+        let mut all: Vec<(u32, &str)> =
+            sensors.map(|sensor| (std::mem::take(&mut sensor.recent), &*sensor.id)).collect();
+        let order = |a: &(u32, &str), b: &(u32, &str)| b.0.cmp(&a.0).then(a.1.cmp(b.1));
+        if all.len() > most {
+            all.select_nth_unstable_by(most, order);
+            all.truncate(most);
+        }
+        all.sort_unstable_by(order);
+        let shown = |id: &str| id.replace(EVENT_ID_SEPARATOR, " ");
+        all.into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, id)| (shown(id), u64::from(count)))
+            .collect()
     }
 }

@@ -4,6 +4,8 @@
 //! A [`PlanSpec`] is also a record: the processor writes it down where the plan changes, so that a replay works by the plan
 //! that was in force. Its serde form is therefore a stored format: fields are only added, with a default.
 
+mod compiled;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use model::Severity;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::RuleBook;
+pub(crate) use compiled::{LONGEST, Shape, micros};
 
 /// Everything that decides what becomes of a reading.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,18 +155,35 @@ pub struct Plan {
     pub spec: PlanSpec,
     /// The rules, compiled.
     pub rules: RuleBook,
+    pub(crate) windows: Vec<compiled::Window>,
+    pub(crate) time: Times,
+    fingerprint: u64,
+}
+
+/// The times of [`TimeSpec`] in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) disorder: i64,
+    pub(crate) idle_timeout: i64,
+    pub(crate) max_future: i64,
+    pub(crate) forget_after: i64,
 }
 
 impl Plan {
     /// Checks a plan and compiles it.
     pub fn compile(spec: PlanSpec) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
-        check_windows(&spec, &mut mistakes);
-        match RuleBook::compile(&spec.rules, &spec.groups) {
-            Ok(rules) if mistakes.is_empty() => Ok(Self { spec, rules }),
-            Ok(_) => Err(mistakes),
-            Err(more) => Err(mistakes.into_iter().chain(more).collect()),
-        }
+        let windows = compiled::windows(&spec, &mut mistakes);
+        let rules = RuleBook::compile(&spec.rules, &spec.groups).map_err(|more| mistakes.extend(more));
+        let (Ok(rules), true) = (rules, mistakes.is_empty()) else { return Err(mistakes) };
+        let time = Times {
+            disorder: micros(spec.time.disorder),
+            idle_timeout: micros(spec.time.idle_timeout),
+            max_future: micros(spec.time.max_future),
+            forget_after: micros(spec.time.forget_after),
+        };
+        let fingerprint = fingerprint(&spec);
+        Ok(Self { spec, rules, windows, time, fingerprint })
     }
 
     /// Whether a rule looks at the sequence numbers of readings, so that they have to be read from the records.
@@ -173,8 +193,15 @@ impl Plan {
 
     /// Tells plans apart: equal specifications have equal fingerprints, on every machine.
     pub fn fingerprint(&self) -> u64 {
-        0
+        self.fingerprint
     }
+}
+
+/// FNV-1a over the record's form of the specification, which is what is stored of it too.
+fn fingerprint(spec: &PlanSpec) -> u64 {
+    // Numbers, texts, lists and maps with texts for keys: there is always a JSON form.
+    let bytes = serde_json::to_vec(spec).unwrap_or_default();
+    crate::hash::fnv1a(&bytes)
 }
 
 /// What is wrong with a plan, and where.
@@ -200,5 +227,3 @@ pub enum Item {
     /// A rule.
     Rule(usize),
 }
-
-fn check_windows(_spec: &PlanSpec, _mistakes: &mut Vec<Mistake>) {}

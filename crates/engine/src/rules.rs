@@ -1,69 +1,164 @@
 //! Rules: conditions over a sensor's readings, and the alarms that they raise.
+//!
+//! A condition is a text in the language of `rules/language.rs`, compiled once (`rules/program.rs`). What it can ask about
+//! the past of a measurement is found by [`detectors`]. From a condition that holds to an alarm that clears leads `rules/life.rs`.
 
+pub mod detectors;
+mod language;
+mod life;
+mod program;
 mod sample;
 mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use model::alert::{AlertSource, AlertState, Evidence};
-use model::{Alert, EventTime, Reading};
+use model::alert::{AlertSource, AlertState, Evidence, EvidenceWindow};
+use model::{Alert, EventTime, Severity};
 
+use crate::hash::{fnv1a, fnv1a_from};
 use crate::output::Output;
-use crate::plan::{Item, Mistake, RuleSpec};
+use crate::plan::{Item, Mistake, RuleSpec, micros};
+use crate::select::Select;
+use detectors::Moment;
+use language::Comparison;
+use program::{Answer, Asked, MAX_DETECTORS, Program, Silence};
 pub use sample::{Fault, Previous, Quiet, RuleCounters, Sample, SourceRef};
-use state::Life;
 pub use state::{BadState, RuleState};
+use state::{CLOCK_SKEW, Life};
+
+/// The name of the built-in rule for readings that are too far in the future.
+pub const CLOCK_SKEW_RULE: &str = "clock-skew";
+/// Alarms of it for one sensor in an hour.
+const CLOCK_SKEW_PER_HOUR: u32 = 12;
 
 /// Compiled rules, and the classes of sensors that they make. A clone shares the rules and has classes of its own: each
 /// partition keeps one, so that nothing is locked.
 #[derive(Clone, Debug)]
 pub struct RuleBook {
-    rules: Arc<[Threshold]>,
-    classes: Vec<Vec<u16>>,
+    rules: Arc<[Rule]>,
+    clock_skew: Arc<Rule>,
+    classes: Vec<Arc<[Place]>>,
+    words: Vec<usize>,
+    needs_sequence: bool,
+    needs_ticks: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Threshold {
+/// A rule of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    rule: u16,
+    /// Where its detectors' numbers begin.
+    words: usize,
+}
+
+#[derive(Debug)]
+struct Rule {
     spec: RuleSpec,
-    metric: String,
-    above: bool,
-    bound: f64,
+    version: String,
+    select: Select,
+    program: Program,
+    /// The number that stands for the bound while the alarm fires.
+    clear: f64,
+    hold: i64,
+    clear_hold: i64,
+    escalate_after: Option<i64>,
 }
 
 /// Which rules look at a sensor: a number of the [`RuleBook`] that gave it.
 pub type Class = u16;
 
+/// What is said with an alarm, as far as it depends on the moment.
+struct Happening<'a> {
+    sensor_id: &'a str,
+    at: i64,
+    offset: i64,
+    source: SourceRef<'a>,
+    value: Option<f64>,
+    bound: Option<f64>,
+    values: BTreeMap<String, f64>,
+    window: Option<EvidenceWindow>,
+    note: Option<String>,
+}
+
 impl RuleBook {
     /// Checks rules and compiles them.
-    pub fn compile(
-        rules: &[RuleSpec],
-        _groups: &BTreeMap<String, Vec<String>>,
-    ) -> Result<Self, Vec<Mistake>> {
-        let compiled: Result<Vec<Threshold>, Mistake> =
-            rules.iter().enumerate().map(|(at, spec)| threshold(at, spec)).collect();
-        Ok(Self { rules: compiled.map_err(|mistake| vec![mistake])?.into(), classes: Vec::new() })
+    pub fn compile(rules: &[RuleSpec], groups: &BTreeMap<String, Vec<String>>) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        if rules.len() >= usize::from(CLOCK_SKEW) {
+            let problem = "there are more than 65,534 rules".to_owned();
+            return Err(vec![Mistake { item: Item::Plan, field: "rules", at: None, problem }]);
+        }
+        for (at, spec) in rules.iter().enumerate() {
+            if rules[..at].iter().any(|other| other.name == spec.name) {
+                let problem =
+                    format!("there are two rules {:?}: their alarms could not be told apart", spec.name);
+                mistakes.push(Mistake { item: Item::Rule(at), field: "name", at: None, problem });
+            }
+        }
+        let compiled: Vec<Rule> = rules
+            .iter()
+            .enumerate()
+            .filter_map(|(at, spec)| {
+                Rule::compile(at, spec, groups).map_err(|more| mistakes.extend(more)).ok()
+            })
+            .collect();
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let timed = |rule: &Rule| {
+            rule.hold > 0
+                || rule.clear_hold > 0
+                || rule.escalate_after.is_some()
+                || !rule.program.silences.is_empty()
+        };
+        Ok(Self {
+            needs_sequence: compiled.iter().any(|rule| rule.program.needs_sequence()),
+            needs_ticks: compiled.iter().any(timed),
+            rules: compiled.into(),
+            clock_skew: Arc::new(Rule::clock_skew()?),
+            classes: Vec::new(),
+            words: Vec::new(),
+        })
     }
 
     /// Whether a rule looks at the sequence numbers of readings.
     pub fn needs_sequence(&self) -> bool {
-        false
+        self.needs_sequence
+    }
+
+    /// Whether a rule does something as the time passes: silence, `for`, escalation.
+    pub fn needs_ticks(&self) -> bool {
+        self.needs_ticks
+    }
+
+    /// The names of the rules with their versions, in their order.
+    pub fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.iter().map(|rule| (rule.spec.name.as_str(), rule.version.as_str()))
     }
 
     /// The class of a sensor. It stays the same as long as the book does; it is not to be stored, another book or clone
     /// may number otherwise.
     pub fn class_of(&mut self, sensor_id: &str) -> Class {
-        let selected: Vec<u16> = (0..self.rules.len() as u16)
-            .filter(|rule| {
-                let select = &self.rules[usize::from(*rule)].spec.select;
-                select.is_empty() || select.iter().any(|pattern| pattern == sensor_id)
-            })
-            .collect();
-        let known = self.classes.iter().position(|class| *class == selected);
+        let mut words = 0;
+        let mut places = Vec::new();
+        for (at, rule) in self.rules.iter().enumerate() {
+            if rule.select.matches(sensor_id) {
+                places.push(Place { rule: at as u16, words });
+                words += rule.program.words;
+            }
+        }
+        let known = self.classes.iter().position(|class| **class == *places);
         known.unwrap_or_else(|| {
-            self.classes.push(selected);
+            self.classes.push(places.into());
+            self.words.push(words);
             self.classes.len() - 1
         }) as Class
+    }
+
+    fn rule(&self, number: u16) -> &Rule {
+        if number == CLOCK_SKEW { &self.clock_skew } else { &self.rules[usize::from(number)] }
     }
 
     /// Shows a reading to the rules: one that is not older than the sensor's newest.
@@ -76,42 +171,137 @@ impl RuleBook {
         out: &mut O,
         counters: &mut RuleCounters,
     ) {
-        for &at in &self.classes[usize::from(class)] {
-            let rule = &self.rules[usize::from(at)];
-            let Some(value) = measurement(sample.reading, &rule.metric) else { continue };
-            let life = state.lives.iter().position(|life| life.rule == at);
-            let bound = if life.is_some() { rule.spec.clear.unwrap_or(rule.bound) } else { rule.bound };
-            let holds = if rule.above { value > bound } else { value < bound };
-            if holds && life.is_none() {
-                let since = sample.reading.time;
-                let id = format!("{}-{:016x}", rule.spec.name, since.micros() ^ sample.offset);
-                let life = Life { rule: at, since, id };
-                out.alarm(rule.alert(&life, AlertState::Firing, sample, source, value, bound));
-                counters.fired += 1;
-                state.lives.push(life);
-            } else if !holds && let Some(life) = life {
-                let life = state.lives.remove(life);
-                out.alarm(rule.alert(&life, AlertState::Cleared, sample, source, value, bound));
-                counters.cleared += 1;
+        let at = sample.reading.time.micros();
+        if !state.lives.is_empty() {
+            self.end_clock_skew(state, sample, source, out, counters);
+        }
+        let words = self.words[usize::from(class)];
+        if words > 0 && state.words.is_empty() {
+            state.words = vec![0.0; words].into();
+        }
+        for place in &*self.classes[usize::from(class)] {
+            let rule = &self.rules[usize::from(place.rule)];
+            let program = &rule.program;
+            let life = state.lives.iter().position(|life| life.rule == place.rule);
+            let on = life.is_some_and(|life| state.lives[life].is_on());
+            let mut figures = [f64::NAN; MAX_DETECTORS];
+            let bound = if on { rule.clear } else { program.bound.map_or(f64::NAN, |(_, bound)| bound) };
+            let answer = if let Some((metric, comparison)) = &program.simple {
+                let Some(value) = metric.of(sample.reading, sample.fault.is_some()) else { continue };
+                Answer { holds: Some(comparison.holds(value, bound)), sides: Some((value, bound)) }
+            } else {
+                let words = &mut state.words[place.words..][..program.words];
+                program.look(words, sample, &mut figures);
+                program.ask(&Asked {
+                    reading: Some(sample.reading),
+                    faulty: sample.fault.is_some(),
+                    silence: silence(sample),
+                    figures: &figures,
+                    bound,
+                })
+            };
+            let Some(holds) = answer.holds else { continue };
+            let life = match life {
+                Some(life) => life,
+                None if !holds => continue,
+                None => {
+                    state.lives.push(Life::new(place.rule));
+                    state.lives.len() - 1
+                }
+            };
+            let sensor_id = sample.reading.sensor_id;
+            let id = |since| rule.id(sensor_id, since, sample.offset);
+            let told = life::step(rule, &mut state.lives[life], holds, at, id, counters);
+            if let Some(told) = told {
+                let words = &state.words[place.words.min(state.words.len())..];
+                let happening = rule.happening(sample, source, &answer, &figures, words);
+                out.alarm(rule.alert(&state.lives[life], told, happening));
+            }
+            if life::is_over(&state.lives[life], at) {
+                state.lives.swap_remove(life);
             }
         }
     }
 
     /// The clock time at which a [`tick`](Self::tick) would do something for a sensor that stays quiet; `None` if never.
-    pub fn deadline(&self, _class: Class, _state: &RuleState, _quiet: &Quiet<'_>) -> Option<EventTime> {
-        None
+    pub fn deadline(&self, class: Class, state: &RuleState, quiet: &Quiet<'_>) -> Option<EventTime> {
+        if !self.needs_ticks || quiet.newest == EventTime::from_micros(i64::MIN) && state.lives.is_empty() {
+            return None;
+        }
+        let of_event_time =
+            |time: i64| quiet.seen.micros().saturating_add(time.saturating_sub(quiet.newest.micros()));
+        let lives = state.lives.iter().filter_map(|life| life::deadline(self.rule(life.rule), life));
+        // What was due before waits for the next moment of the clock.
+        let next = quiet.clock.micros().saturating_add(1);
+        let lives = lives.map(|time| of_event_time(time).max(next));
+        let silences = self.classes.get(usize::from(class)).into_iter().flat_map(|class| class.iter());
+        let silences = silences.flat_map(|place| {
+            let on =
+                state.lives.iter().any(|life| life.rule == place.rule && life.phase != state::Phase::Resting);
+            let silences = if on { &[][..] } else { &self.rules[usize::from(place.rule)].program.silences };
+            silences.iter().filter_map(|(silence, length)| {
+                let seconds = match silence {
+                    Silence::Intervals => length * quiet.cadence?,
+                    Silence::Seconds => *length,
+                };
+                // What is asked for may be more than this, not as much.
+                let after = Duration::try_from_secs_f64(seconds).ok()? + Duration::from_micros(1);
+                Some(quiet.seen.micros().saturating_add(micros(after)))
+            })
+        });
+        // What did nothing at the time of the clock does nothing later either.
+        lives.chain(silences).filter(|time| *time > quiet.clock.micros()).min().map(EventTime::from_micros)
     }
 
     /// Lets the time pass for a sensor that is quiet: ends what has held long enough, notices silence, escalates.
     pub fn tick<O: Output>(
         &mut self,
-        _class: Class,
-        _state: &mut RuleState,
-        _quiet: &Quiet<'_>,
-        _source: SourceRef<'_>,
-        _out: &mut O,
-        _counters: &mut RuleCounters,
+        class: Class,
+        state: &mut RuleState,
+        quiet: &Quiet<'_>,
+        source: SourceRef<'_>,
+        out: &mut O,
+        counters: &mut RuleCounters,
     ) {
+        if !self.needs_ticks {
+            return;
+        }
+        let passed = quiet.clock.micros().saturating_sub(quiet.seen.micros()).max(0);
+        let at = quiet.newest.micros().saturating_add(passed);
+        let seconds = passed as f64 / 1e6;
+        let silence = (quiet.cadence.map_or(f64::NAN, |cadence| seconds / cadence), seconds);
+        for place in self.classes.get(usize::from(class)).map_or(&[][..], |class| class) {
+            let rule = &self.rules[usize::from(place.rule)];
+            let mut life = state.lives.iter().position(|life| life.rule == place.rule);
+            let id = |since| rule.id(quiet.sensor_id, since, quiet.offset);
+            let (mut told, mut sides) = (None, None);
+            if !rule.program.silences.is_empty() {
+                let on = life.is_some_and(|life| state.lives[life].is_on());
+                let bound =
+                    if on { rule.clear } else { rule.program.bound.map_or(f64::NAN, |(_, bound)| bound) };
+                let asked = Asked { reading: None, faulty: false, silence, figures: &[], bound };
+                let answer = rule.program.ask(&asked);
+                if answer.holds == Some(true) {
+                    let life = *life.get_or_insert_with(|| {
+                        state.lives.push(Life::new(place.rule));
+                        state.lives.len() - 1
+                    });
+                    told = life::step(rule, &mut state.lives[life], true, at, id, counters);
+                    sides = answer.sides;
+                }
+            }
+            let Some(life) = life else { continue };
+            // A long pause may be enough for more than one step: to fire and to escalate.
+            while let Some(state_now) =
+                told.take().or_else(|| life::pass(rule, &mut state.lives[life], at, id, counters))
+            {
+                let note = "the sensor is quiet; its clock goes on as ours does";
+                let mut happening = Happening::quiet(quiet, source, at, note);
+                (happening.value, happening.bound) = sides.unzip();
+                out.alarm(rule.alert(&state.lives[life], state_now, happening));
+            }
+        }
+        state.lives.retain(|life| !life::is_over(life, at));
     }
 
     /// Clears the firing alarms of a sensor that is about to be forgotten, with a note, and empties its state.
@@ -119,12 +309,15 @@ impl RuleBook {
         &mut self,
         _class: Class,
         state: &mut RuleState,
-        _quiet: &Quiet<'_>,
-        _source: SourceRef<'_>,
-        _out: &mut O,
-        _counters: &mut RuleCounters,
+        quiet: &Quiet<'_>,
+        source: SourceRef<'_>,
+        out: &mut O,
+        counters: &mut RuleCounters,
     ) {
-        *state = RuleState::default();
+        for mut life in std::mem::take(state).lives {
+            let note = "the sensor was silent for so long that it is forgotten";
+            end_life(self.rule(life.rule), &mut life, quiet, source, note, out, counters);
+        }
     }
 
     /// Takes over the state of a sensor that was under the rules of `old`: what the detectors learned stays where they are
@@ -133,15 +326,47 @@ impl RuleBook {
     pub fn migrate<O: Output>(
         &mut self,
         class: Class,
-        _old: &Self,
-        _old_class: Class,
+        old: &Self,
+        old_class: Class,
         state: &mut RuleState,
         quiet: &Quiet<'_>,
         source: SourceRef<'_>,
         out: &mut O,
         counters: &mut RuleCounters,
     ) {
-        self.forget(class, state, quiet, source, out, counters);
+        let old_state = std::mem::take(state);
+        let old_places = old.classes.get(usize::from(old_class)).map_or(&[][..], |class| class);
+        if !old_state.words.is_empty() && self.words[usize::from(class)] > 0 {
+            state.words = vec![0.0; self.words[usize::from(class)]].into();
+            for place in &*self.classes[usize::from(class)] {
+                let rule = &self.rules[usize::from(place.rule)];
+                let same = old_places.iter().find(|old_place| {
+                    let old_rule = &old.rules[usize::from(old_place.rule)];
+                    old_rule.spec.name == rule.spec.name && old_rule.program.remembers_like(&rule.program)
+                });
+                if let Some(old_place) = same {
+                    let words = rule.program.words;
+                    let from = &old_state.words[old_place.words..][..words];
+                    state.words[place.words..][..words].copy_from_slice(from);
+                }
+            }
+        }
+        for mut life in old_state.lives {
+            let old_rule = old.rule(life.rule);
+            let same = |place: &&Place| {
+                let rule = &self.rules[usize::from(place.rule)];
+                (&rule.spec.name, &rule.version) == (&old_rule.spec.name, &old_rule.version)
+            };
+            if life.rule == CLOCK_SKEW {
+                state.lives.push(life);
+            } else if let Some(place) = self.classes[usize::from(class)].iter().find(same) {
+                life.rule = place.rule;
+                state.lives.push(life);
+            } else {
+                let note = "the rule was changed or removed";
+                end_life(old_rule, &mut life, quiet, source, note, out, counters);
+            }
+        }
     }
 
     /// Raises the alarm of the built-in rule `clock-skew`: the reading is `ahead` seconds ahead of the clock, of which at
@@ -150,83 +375,322 @@ impl RuleBook {
     #[expect(clippy::too_many_arguments, reason = "the figures of the evidence, and where to it goes")]
     pub fn raise_clock_skew<O: Output>(
         &mut self,
-        _state: &mut RuleState,
-        _sample: &Sample<'_>,
-        _ahead: f64,
-        _bound: f64,
-        _source: SourceRef<'_>,
-        _out: &mut O,
-        _counters: &mut RuleCounters,
+        state: &mut RuleState,
+        sample: &Sample<'_>,
+        ahead: f64,
+        bound: f64,
+        source: SourceRef<'_>,
+        out: &mut O,
+        counters: &mut RuleCounters,
     ) {
+        let rule = &*self.clock_skew;
+        let life = state.lives.iter().position(|life| life.rule == CLOCK_SKEW).unwrap_or_else(|| {
+            state.lives.push(Life::new(CLOCK_SKEW));
+            state.lives.len() - 1
+        });
+        // The sensor's time means nothing here: the life of this alarm goes by ours.
+        let at = sample.clock.micros();
+        let id = |since| rule.id(sample.reading.sensor_id, since, sample.offset);
+        let told = life::step(rule, &mut state.lives[life], true, at, id, counters);
+        if let Some(told) = told {
+            let answer = Answer { holds: Some(true), sides: Some((ahead, bound)) };
+            let mut happening = rule.happening(sample, source, &answer, &[], &[]);
+            happening.at = at;
+            happening.note = Some(format!("the reading says {}", sample.reading.time));
+            out.alarm(rule.alert(&state.lives[life], told, happening));
+        }
+    }
+
+    fn end_clock_skew<O: Output>(
+        &self,
+        state: &mut RuleState,
+        sample: &Sample<'_>,
+        source: SourceRef<'_>,
+        out: &mut O,
+        counters: &mut RuleCounters,
+    ) {
+        let Some(place) = state.lives.iter().position(|life| life.rule == CLOCK_SKEW) else { return };
+        let (rule, at) = (&*self.clock_skew, sample.clock.micros());
+        let life = &mut state.lives[place];
+        let id = |since| rule.id(sample.reading.sensor_id, since, sample.offset);
+        let told = life::step(rule, life, false, at, id, counters);
+        if let Some(told) = told {
+            let answer = Answer { holds: Some(false), sides: None };
+            let mut happening = rule.happening(sample, source, &answer, &[], &[]);
+            happening.at = at;
+            out.alarm(rule.alert(life, told, happening));
+        }
+        if life::is_over(life, at) {
+            state.lives.swap_remove(place);
+        }
     }
 
     /// Appends the bytes of a state. Their meaning depends on the plan, by which a snapshot must be read.
-    pub fn encode_state(&self, _class: Class, _state: &RuleState, _out: &mut Vec<u8>) {}
+    pub fn encode_state(&self, _class: Class, state: &RuleState, out: &mut Vec<u8>) {
+        state::encode(state, out);
+    }
 
     /// Takes a state off the front of `bytes`. It never panics, whatever they are, and checks sizes before it allocates.
-    pub fn decode_state(&self, _class: Class, _bytes: &mut &[u8]) -> Result<RuleState, BadState> {
-        Ok(RuleState::default())
+    pub fn decode_state(&self, class: Class, bytes: &mut &[u8]) -> Result<RuleState, BadState> {
+        let words = self.words.get(usize::from(class)).copied().unwrap_or(0);
+        state::decode(words, self.rules.len(), bytes)
     }
 }
 
-impl Threshold {
-    fn alert(
-        &self,
-        life: &Life,
-        state: AlertState,
-        sample: &Sample<'_>,
-        source: SourceRef<'_>,
-        value: f64,
-        bound: f64,
-    ) -> Alert {
-        let evidence = Evidence {
-            when: self.spec.when.clone(),
-            value: Some(value),
-            bound: Some(bound),
-            values: BTreeMap::from([(self.metric.clone(), value)]),
-            window: None,
-            note: None,
+fn end_life<O: Output>(
+    rule: &Rule,
+    life: &mut Life,
+    quiet: &Quiet<'_>,
+    source: SourceRef<'_>,
+    note: &str,
+    out: &mut O,
+    counters: &mut RuleCounters,
+) {
+    let escalated = life.escalated;
+    if let Some(told) = life::end(life, counters) {
+        life.escalated = escalated;
+        let at = if rule.spec.name == CLOCK_SKEW_RULE { quiet.clock } else { quiet.newest };
+        out.alarm(rule.alert(life, told, Happening::quiet(quiet, source, at.micros(), note)));
+    }
+}
+
+/// The pause before a reading, in usual intervals and in seconds.
+fn silence(sample: &Sample<'_>) -> (f64, f64) {
+    let seconds = sample
+        .previous
+        .map_or(f64::NAN, |previous| (sample.reading.time.micros() - previous.time.micros()) as f64 / 1e6);
+    (sample.cadence.map_or(f64::NAN, |cadence| seconds / cadence), seconds)
+}
+
+impl Program {
+    /// Shows a reading to the detectors.
+    fn look(&self, words: &mut [f64], sample: &Sample<'_>, figures: &mut [f64; MAX_DETECTORS]) {
+        let mut words = words;
+        for (used, figure) in self.detectors.iter().zip(figures) {
+            let (own, rest) = words.split_at_mut(used.detector.words());
+            words = rest;
+            let value =
+                used.metric.as_ref().and_then(|metric| metric.of(sample.reading, sample.fault.is_some()));
+            let seconds = sample.reading.time.micros() as f64 / 1e6;
+            let moment = Moment { seconds, value, sequence: sample.sequence };
+            *figure = used.detector.observe(own, moment).unwrap_or(f64::NAN);
+        }
+    }
+
+    /// Whether what the detectors remember means the same.
+    fn remembers_like(&self, other: &Self) -> bool {
+        let texts =
+            |program: &Self| program.detectors.iter().map(|used| used.text.clone()).collect::<Vec<_>>();
+        texts(self) == texts(other)
+    }
+}
+
+impl Rule {
+    fn compile(
+        at: usize,
+        spec: &RuleSpec,
+        groups: &BTreeMap<String, Vec<String>>,
+    ) -> Result<Self, Vec<Mistake>> {
+        let item = Item::Rule(at);
+        let mut mistakes = Vec::new();
+        let mut wrong = |field, at, problem: String| mistakes.push(Mistake { item, field, at, problem });
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if spec.name.is_empty() || !spec.name.chars().all(is_name) {
+            wrong("name", None, "a rule's name is lower-case letters, digits and dashes".to_owned());
+        } else if spec.name == CLOCK_SKEW_RULE {
+            wrong(
+                "name",
+                None,
+                "there is a built-in rule of this name: see process.time.max_future".to_owned(),
+            );
+        }
+        if spec.max_per_hour == 0 {
+            wrong("max_per_hour", None, "at least one alarm an hour, or leave the rule out".to_owned());
+        }
+        let program = language::parse(&spec.when).and_then(|node| Program::compile(&node, &spec.when));
+        let program = program.map_err(|mistake| wrong("when", Some(mistake.at), mistake.problem)).ok();
+        let mut clear =
+            program.as_ref().and_then(|program| program.bound).map_or(f64::NAN, |(_, bound)| bound);
+        if let (Some(program), Some(wanted)) = (&program, spec.clear) {
+            match program.bound {
+                Some((Comparison::Above | Comparison::AtLeast, bound)) if wanted > bound => {
+                    wrong(
+                        "clear",
+                        None,
+                        format!("it must not be above {bound}, or the alarm would clear while it fires"),
+                    );
+                }
+                Some((Comparison::Below | Comparison::AtMost, bound)) if wanted < bound => {
+                    wrong(
+                        "clear",
+                        None,
+                        format!("it must not be below {bound}, or the alarm would clear while it fires"),
+                    );
+                }
+                Some((Comparison::Equal | Comparison::Unequal, _)) | None => {
+                    let problem = "the condition compares nothing with one number by >, >=, < or <=, so there is no bound to clear at";
+                    wrong("clear", None, problem.to_owned());
+                }
+                Some(_) if !wanted.is_finite() => wrong("clear", None, "it is not a number".to_owned()),
+                Some(_) => clear = wanted,
+            }
+        }
+        let select = Select::compile(&spec.select, groups, item).map_err(|more| mistakes.extend(more)).ok();
+        let (Some(program), Some(select), true) = (program, select, mistakes.is_empty()) else {
+            return Err(mistakes);
         };
+        // What a group stands for is a part of the rule.
+        let definition = serde_json::to_vec(&(spec, groups_of(spec, groups))).unwrap_or_default();
+        let hash = fnv1a(&definition);
+        Ok(Self {
+            version: format!("{:08x}", (hash ^ (hash >> 32)) as u32),
+            select,
+            program,
+            clear,
+            hold: micros(spec.hold),
+            clear_hold: micros(spec.clear_hold),
+            escalate_after: spec.escalate_after.map(micros),
+            spec: spec.clone(),
+        })
+    }
+
+    /// The built-in rule. Its condition is only there to be read.
+    fn clock_skew() -> Result<Self, Vec<Mistake>> {
+        let spec = RuleSpec {
+            name: "built-in".to_owned(),
+            when: "implausible".to_owned(),
+            clear: None,
+            hold: Duration::ZERO,
+            clear_hold: Duration::ZERO,
+            severity: Severity::Warning,
+            escalate_after: None,
+            select: Vec::new(),
+            max_per_hour: CLOCK_SKEW_PER_HOUR,
+        };
+        let mut rule = Self::compile(0, &spec, &BTreeMap::new())?;
+        CLOCK_SKEW_RULE.clone_into(&mut rule.spec.name);
+        "time further ahead of the clock than process.time.max_future".clone_into(&mut rule.spec.when);
+        Ok(rule)
+    }
+
+    /// The own part of the id of an alarm: the same for the same input, and another for another alarm.
+    fn id(&self, sensor_id: &str, since: i64, offset: i64) -> u64 {
+        let hash = fnv1a_from(fnv1a(self.version.as_bytes()), sensor_id.as_bytes());
+        fnv1a_from(fnv1a_from(hash, &since.to_le_bytes()), &offset.to_le_bytes())
+    }
+
+    fn happening<'a>(
+        &self,
+        sample: &Sample<'a>,
+        source: SourceRef<'a>,
+        answer: &Answer,
+        figures: &[f64],
+        words: &[f64],
+    ) -> Happening<'a> {
+        let (at, program) = (sample.reading.time.micros(), &self.program);
+        let faulty = sample.fault.is_some();
+        let known =
+            |metric: &program::Metric| Some((metric.name().to_owned(), metric.of(sample.reading, faulty)?));
+        let mut values: BTreeMap<String, f64> = program.metrics.iter().filter_map(known).collect();
+        let mut words = words;
+        let mut window = None;
+        for (used, figure) in program.detectors.iter().zip(figures) {
+            if figure.is_finite() {
+                values.insert(used.text.clone(), *figure);
+            }
+            let Some((own, rest)) = words.split_at_checked(used.detector.words()) else { break };
+            words = rest;
+            for (name, value) in used.detector.evidence(own, at as f64 / 1e6) {
+                values.insert(format!("{}: {name}", used.text), value);
+            }
+            window = window.or(used.detector.window());
+        }
+        let (mut value, mut bound) = answer.sides.unzip();
+        let mut note = None;
+        if let Some(fault) = sample.fault {
+            values.insert(fault.metric.to_owned(), fault.value);
+            note = Some(format!("{} is {}, but must be {}", fault.metric, fault.value, fault.bound));
+            value = value.or(Some(fault.value));
+            bound = bound.or(Some(match fault.bound {
+                model::reading::Bound::AtLeast(bound)
+                | model::reading::Bound::Above(bound)
+                | model::reading::Bound::AtMost(bound) => bound,
+            }));
+        }
+        Happening {
+            sensor_id: sample.reading.sensor_id,
+            at,
+            offset: sample.offset,
+            source,
+            value,
+            bound,
+            values,
+            window: window.map(|window| EvidenceWindow {
+                start: EventTime::from_micros(at.saturating_sub(micros(window))),
+                end: EventTime::from_micros(at),
+            }),
+            note,
+        }
+    }
+
+    fn alert(&self, life: &Life, state: AlertState, happening: Happening<'_>) -> Alert {
         Alert {
-            id: life.id.clone(),
-            sensor_id: sample.reading.sensor_id.into(),
+            id: format!("{}-{:016x}", self.spec.name, life.id),
+            sensor_id: happening.sensor_id.to_owned(),
             rule: self.spec.name.clone(),
-            rule_version: String::new(),
-            severity: self.spec.severity,
+            rule_version: self.version.clone(),
+            severity: life::severity(self.spec.severity, life.escalated),
             state,
-            since: life.since,
-            at: sample.reading.time,
-            evidence,
+            since: EventTime::from_micros(life.since),
+            at: EventTime::from_micros(happening.at),
+            evidence: Evidence {
+                when: self.spec.when.clone(),
+                value: happening.value,
+                bound: happening.bound,
+                values: happening.values,
+                window: happening.window,
+                note: happening.note,
+            },
             source: AlertSource {
-                topic: source.topic.into(),
-                partition: source.partition,
-                offset: sample.offset,
+                topic: happening.source.topic.to_owned(),
+                partition: happening.source.partition,
+                offset: happening.offset,
             },
         }
     }
 }
 
-fn threshold(at: usize, spec: &RuleSpec) -> Result<Threshold, Mistake> {
-    let words: Vec<&str> = spec.when.split_whitespace().collect();
-    let mistake = |problem: &str| Mistake {
-        item: Item::Rule(at),
-        field: "when",
-        at: Some(0..spec.when.len()),
-        problem: problem.into(),
-    };
-    let [metric, operator, bound] = words[..] else {
-        return Err(mistake("a condition is: measurement > number, or <"));
-    };
-    let bound = bound.parse().map_err(|_| mistake("the bound is not a number"))?;
-    Ok(Threshold { spec: spec.clone(), metric: metric.into(), above: operator == ">", bound })
+impl<'a> Happening<'a> {
+    fn quiet(quiet: &Quiet<'a>, source: SourceRef<'a>, at: i64, note: &str) -> Self {
+        Self {
+            sensor_id: quiet.sensor_id,
+            at,
+            offset: quiet.offset,
+            source,
+            value: None,
+            bound: None,
+            values: BTreeMap::new(),
+            window: None,
+            note: Some(note.to_owned()),
+        }
+    }
 }
 
-fn measurement(reading: &Reading<'_>, name: &str) -> Option<f64> {
-    reading.measurements().find(|(metric, _)| *metric == name).map(|(_, value)| value)
+/// The groups that a rule names, with what they stand for.
+fn groups_of<'a>(
+    spec: &RuleSpec,
+    groups: &'a BTreeMap<String, Vec<String>>,
+) -> BTreeMap<&'a String, &'a Vec<String>> {
+    groups
+        .iter()
+        .filter(|(name, _)| spec.select.iter().any(|select| select.strip_prefix('@') == Some(name)))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use model::Reading;
+
     use super::*;
     use crate::output::Collected;
 
@@ -236,9 +700,9 @@ mod tests {
             name: "hot".into(),
             when: "temperature > 30".into(),
             clear: Some(29.0),
-            hold: std::time::Duration::ZERO,
-            clear_hold: std::time::Duration::ZERO,
-            severity: model::Severity::Warning,
+            hold: Duration::ZERO,
+            clear_hold: Duration::ZERO,
+            severity: Severity::Warning,
             escalate_after: None,
             select: Vec::new(),
             max_per_hour: 6,
