@@ -221,17 +221,20 @@ impl Sensor {
         let spec = &to.plan.windows[usize::from(definition)];
         let fits =
             |open: &Window, from: i64, until: i64| until.max(open.end - gap) - from.min(open.start) <= max;
-        let mut near: Vec<usize> = (0..self.windows.len())
-            .filter(|at| {
-                let open = &self.windows[*at];
-                open.definition == definition
-                    && time < open.end
-                    && open.start - time < gap
-                    && fits(open, time, time)
-            })
-            .collect();
-        near.sort_by_key(|at| self.windows[*at].start);
-        let Some(&at) = near.first() else {
+        // Sessions lie at least the gap apart: at most two are near enough.
+        let (mut at, mut after) = (None, None);
+        for (place, open) in self.windows.iter().enumerate() {
+            let joins = open.definition == definition && time < open.end && open.start - time < gap;
+            if joins && fits(open, time, time) {
+                let first = at.replace(place);
+                if let Some(first) = first {
+                    let is_later = self.windows[first].start < open.start;
+                    (at, after) =
+                        if is_later { (Some(first), Some(place)) } else { (Some(place), Some(first)) };
+                }
+            }
+        }
+        let Some(at) = at else {
             if time + gap + spec.grace <= watermark {
                 return false;
             }
@@ -250,7 +253,7 @@ impl Sensor {
         }
         let window = &mut self.windows[at];
         window.end = window.end.max(time + gap);
-        let joined = near.get(1).copied().filter(|other| {
+        let joined = after.filter(|other| {
             let other = &self.windows[*other];
             fits(&self.windows[at], other.start, other.end - gap)
         });
@@ -404,7 +407,7 @@ fn add_values<O: Output>(
     let add = |window: &mut Window, metric: MetricId, value: f64| {
         let place = window.cell(metric, spec.quantiles);
         window.cells[place].add(time, value);
-        if let Some(sketch) = window.sketches.get_mut(place) {
+        if let Some(sketch) = window.sketch_mut(place) {
             sketch.add(value);
         }
     };

@@ -223,6 +223,10 @@ impl Shard {
     pub(super) fn insert(&mut self, sensor: Sensor) -> usize {
         let hash = self.hasher.hash_one(sensor.id.as_bytes());
         let place = self.sensors.len();
+        if place == self.sensors.capacity() {
+            // By an eighth, not by double: there may be a million.
+            self.sensors.reserve_exact(place / 8 + 4);
+        }
         self.sensors.push(sensor);
         let (sensors, hasher) = (&self.sensors, &self.hasher);
         self.places.insert_unique(hash, place as u32, |place| {

@@ -77,7 +77,7 @@ pub(super) fn write(
 }
 
 fn write_window(window: &Window, out: &mut Vec<u8>) {
-    let quantiles = !window.sketches.is_empty();
+    let quantiles = window.sketches.is_some();
     out.extend_from_slice(&window.definition.to_le_bytes());
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     out.push(flag(window.told, TOLD) | flag(window.told_early, TOLD_EARLY) | flag(quantiles, QUANTILES));
@@ -98,7 +98,7 @@ fn write_window(window: &Window, out: &mut Vec<u8>) {
             out.extend_from_slice(&number.to_le_bytes());
         }
     }
-    for sketch in &window.sketches {
+    for sketch in window.sketches.iter().flat_map(|sketches| sketches.iter()) {
         out.extend_from_slice(&sketch.zeros.to_le_bytes());
         for buckets in [&sketch.negative, &sketch.positive] {
             length(buckets.len(), out);
@@ -235,7 +235,7 @@ fn read_window(plan: &Plan, names: &[MetricId], from: &mut Reader<'_>) -> Result
                     return Err(from.damaged("a sketch's buckets"));
                 }
             }
-            window.sketches.push(sketch);
+            window.sketches.get_or_insert_default().push(sketch);
         }
     }
     Ok(window)

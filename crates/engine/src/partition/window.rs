@@ -33,7 +33,7 @@ pub(super) struct Window {
     pub(super) early_at: i64,
     pub(super) cells: Vec<Cell>,
     /// In the order of the cells, if the plan wants quantiles.
-    pub(super) sketches: Vec<Sketch>,
+    pub(super) sketches: Option<Box<Vec<Sketch>>>,
 }
 
 /// What telling needs to know.
@@ -59,7 +59,7 @@ impl Window {
             end,
             early_at,
             cells,
-            sketches: Vec::new(),
+            sketches: None,
         }
     }
 
@@ -86,9 +86,18 @@ impl Window {
         }
         self.cells.push(Cell::new(metric));
         if quantiles {
-            self.sketches.push(Sketch::default());
+            self.sketches.get_or_insert_default().push(Sketch::default());
         }
         self.cells.len() - 1
+    }
+
+    fn sketch(&self, cell: usize) -> Option<&Sketch> {
+        self.sketches.as_ref()?.get(cell)
+    }
+
+    /// The sketch of a cell, if the plan wants quantiles.
+    pub(super) fn sketch_mut(&mut self, cell: usize) -> Option<&mut Sketch> {
+        self.sketches.as_mut()?.get_mut(cell)
     }
 
     /// Takes over what another window of the definition has.
@@ -96,10 +105,10 @@ impl Window {
         self.count = self.count.saturating_add(other.count);
         self.warnings = self.warnings.saturating_add(other.warnings);
         for (at, cell) in other.cells.iter().enumerate() {
-            let sketch = other.sketches.get(at);
+            let sketch = other.sketch(at);
             let place = self.cell(cell.metric, sketch.is_some());
             self.cells[place].merge(cell);
-            if let (Some(own), Some(sketch)) = (self.sketches.get_mut(place), sketch) {
+            if let (Some(own), Some(sketch)) = (self.sketch_mut(place), sketch) {
                 own.merge(sketch);
             }
         }
@@ -159,7 +168,7 @@ impl Window {
                 end,
                 count: if empty { 0 } else { u64::from(cell.count) },
                 figures: if empty { Figures::default() } else { cell.figures() },
-                quantiles: self.sketches.get(at).filter(|_| !empty).and_then(quantiles),
+                quantiles: self.sketch(at).filter(|_| !empty).and_then(quantiles),
                 warnings: if empty { 0 } else { u64::from(self.warnings) },
                 revision,
             });
@@ -169,7 +178,10 @@ impl Window {
     /// The bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         self.cells.capacity() * size_of::<Cell>()
-            + self.sketches.capacity() * size_of::<Sketch>()
-            + self.sketches.iter().map(Sketch::heap_bytes).sum::<usize>()
+            + self.sketches.as_ref().map_or(0, |sketches| {
+                size_of::<Vec<Sketch>>()
+                    + sketches.capacity() * size_of::<Sketch>()
+                    + sketches.iter().map(Sketch::heap_bytes).sum::<usize>()
+            })
     }
 }
