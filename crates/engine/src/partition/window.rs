@@ -33,6 +33,7 @@ pub(super) struct Window {
     pub(super) early_at: i64,
     pub(super) cells: Vec<Cell>,
     /// In the order of the cells, if the plan wants quantiles.
+    #[expect(clippy::box_collection, reason = "one word for the many windows without quantiles, not three")]
     pub(super) sketches: Option<Box<Vec<Sketch>>>,
 }
 
