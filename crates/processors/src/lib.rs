@@ -4,6 +4,7 @@
 //! `engine`; here it is decided what to write when, so that nothing is lost and nothing is counted twice.
 
 mod backtest;
+pub mod driver;
 mod error;
 mod figures;
 mod options;
