@@ -13,6 +13,13 @@ pub(crate) fn ignores_signal(signal: i32) -> bool {
     mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
+/// The machine's name; `localhost` where it has none.
+pub fn host_name() -> String {
+    let name = read("/proc/sys/kernel/hostname");
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
 /// When the process started, in seconds since the epoch.
 pub(crate) fn start_time_seconds() -> f64 {
     let boot =

@@ -25,6 +25,17 @@ pub enum StopReason {
     Requested,
 }
 
+/// Whether a SIGHUP came that nobody has looked at yet; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct HangUps(Arc<AtomicBool>);
+
+impl HangUps {
+    /// Whether one came since this was asked last.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
 /// A handle on the end of the process; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
@@ -56,15 +67,30 @@ impl Shutdown {
     ///
     /// SIGHUP stays ignored where it was ignored at start (`nohup`).
     pub fn on_signals() -> io::Result<Self> {
+        Self::listen(None)
+    }
+
+    /// The same, but SIGHUP asks for something else than the end, as the custom is for programs that run on: for settings
+    /// to be read again.
+    pub fn on_signals_but_hang_ups() -> io::Result<(Self, HangUps)> {
+        let hang_ups = HangUps::default();
+        Ok((Self::listen(Some(hang_ups.clone()))?, hang_ups))
+    }
+
+    fn listen(hang_ups: Option<HangUps>) -> io::Result<Self> {
         let shutdown = Self::new();
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        if !crate::process::ignores_signal(SIGHUP) {
+        if hang_ups.is_some() || !crate::process::ignores_signal(SIGHUP) {
             signals.add_signal(SIGHUP)?;
         }
         let asked = shutdown.clone();
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut seen = false;
             for signal in signals.forever() {
+                if let (SIGHUP, Some(hang_ups)) = (signal, &hang_ups) {
+                    hang_ups.0.store(true, Ordering::Release);
+                    continue;
+                }
                 // On a terminal in raw mode the first Ctrl-C is a key and only its reason tells of it.
                 if seen || matches!(asked.reason(), Some(StopReason::Signal(_))) {
                     tracing::warn!(signal, "second signal: aborting without draining");

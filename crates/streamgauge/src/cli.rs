@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use model::EventTime;
 
 use crate::commands::{
-    analyze, broker, completions, config, dlq, doctor, groups, produce, rules, topics, up,
+    analyze, broker, completions, config, dlq, doctor, groups, process, produce, rules, topics, up,
 };
 use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Broker(broker::BrokerArgs),
     Produce(produce::ProduceArgs),
     Analyze(analyze::AnalyzeArgs),
+    Process(process::ProcessArgs),
     Rules(rules::RulesArgs),
     Topics(topics::TopicsArgs),
     Groups(groups::GroupsArgs),
@@ -113,6 +114,7 @@ impl Cli {
             Command::Broker(args) => args.settings(&mut layer),
             Command::Produce(args) => args.settings(&mut layer),
             Command::Analyze(args) => args.settings(&mut layer),
+            Command::Process(args) => args.settings(&mut layer),
             Command::Topics(args) => args.settings(&mut layer),
             Command::Rules(_)
             | Command::Groups(_)

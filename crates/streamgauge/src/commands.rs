@@ -7,8 +7,10 @@ pub(crate) mod config;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
 pub(crate) mod groups;
+pub(crate) mod process;
 pub(crate) mod produce;
 pub(crate) mod rules;
+pub(crate) mod status_line;
 pub(crate) mod topics;
 pub(crate) mod up;
 

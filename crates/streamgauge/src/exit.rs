@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use broker::BrokerError;
 use consumers::analyze;
+use kafka::TransactionError;
 use monitor::ServeError;
 use producers::ErrorKind;
 use runtime::{Shutdown, StopReason};
@@ -108,6 +109,9 @@ fn describe(error: &anyhow::Error) -> String {
         if cause.is::<ServeError>() {
             return Some("choose another address with --metrics-listen (metrics.listen)".to_owned());
         }
+        if let Some(processors::Error::Transaction(TransactionError::Fenced { .. })) = cause.downcast_ref() {
+            return Some("give every copy a name of its own with --instance (process.instance)".to_owned());
+        }
         match cause.downcast_ref::<BrokerError>() {
             Some(error) => broker_advice(error).map(str::to_owned),
             None => advice(kafka_error(cause)?),
@@ -168,6 +172,9 @@ fn kafka_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a k
         return Some(error);
     }
     if let Some(analyze::Error::Kafka(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(processors::Error::Kafka(error)) = cause.downcast_ref() {
         return Some(error);
     }
     cause.downcast_ref()

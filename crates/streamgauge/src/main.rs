@@ -52,10 +52,11 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
     let output = cli.global.output;
     let context = Context { settings: loaded.settings.clone(), output, quiet: cli.global.quiet };
     match &cli.command {
-        Command::Up(args) => commands::up::run(args, &context),
+        Command::Up(args) => commands::up::run(args, cli, &loaded, &context),
         Command::Broker(args) => commands::broker::run(args, &context),
         Command::Produce(args) => commands::produce::run(args, &context),
         Command::Analyze(args) => commands::analyze::run(args, &context),
+        Command::Process(args) => commands::process::run(args, cli, &loaded, &context),
         Command::Rules(args) => commands::rules::run(args, &loaded, &context),
         Command::Topics(args) => commands::topics::run(args, &context),
         Command::Groups(args) => commands::groups::run(args, &context),

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use monitor::{Endpoint, MetricsServer, serve_metrics};
-use runtime::{Metrics, Shutdown, Status};
+use runtime::{HangUps, Metrics, Shutdown, Status};
 
 use crate::settings::Settings;
 
@@ -21,7 +21,16 @@ pub(crate) struct Service {
 impl Service {
     /// Takes over the signals and opens the endpoint, if the settings ask for one.
     pub(crate) fn start(settings: &Settings) -> anyhow::Result<Self> {
-        let shutdown = Shutdown::on_signals().context("cannot handle signals")?;
+        Self::open(settings, Shutdown::on_signals().context("cannot handle signals")?)
+    }
+
+    /// The same for a command that reads its settings again at SIGHUP.
+    pub(crate) fn start_reloading(settings: &Settings) -> anyhow::Result<(Self, HangUps)> {
+        let (shutdown, hang_ups) = Shutdown::on_signals_but_hang_ups().context("cannot handle signals")?;
+        Ok((Self::open(settings, shutdown)?, hang_ups))
+    }
+
+    fn open(settings: &Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
         let (metrics, status) = (Metrics::new(), Status::new());
         let server = settings.metrics_listen.as_deref().map(|listen| {
             let endpoint = Endpoint {

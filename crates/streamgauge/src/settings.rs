@@ -43,7 +43,7 @@ pub(crate) use error::SettingsError;
 pub(crate) use item::{Field, Item, group_name, is_list};
 pub(crate) use layer::{Entry, Layer, Origin, Value, kafka_property};
 pub(crate) use plan::PlanMistake;
-pub(crate) use process::ProcessSettings;
+pub(crate) use process::{Guarantee, ProcessSettings};
 pub(crate) use schema::DEFAULT_FILE;
 
 use schema::Schema;

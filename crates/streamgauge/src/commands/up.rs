@@ -1,12 +1,12 @@
 //! `streamgauge up`: the whole pipeline in one process.
 //!
-//! Broker (or a real one), topics, simulated sensors and events, analytics: started in the order of the data, stopped in
+//! Broker (or a real one), topics, simulated sensors and events, analytics, the stream processor: started in the order of the data, stopped in
 //! the same order, so that what was produced is acknowledged and what was acknowledged is counted. Each part runs on
 //! threads of its own and fails for the whole: a pipeline is never half there in silence.
 //!
 //! With `-o json` the start and the end are an object each, on a line each:
 //! `{"bootstrap", "embedded", "data_dir", "continued", "metrics"}` and
-//! `{"sensors", "events", "analytics", "first_analytics_seconds"}`, with the summaries of the parts.
+//! `{"sensors", "events", "analytics", "processor", "first_analytics_seconds"}`, with the summaries of the parts.
 
 mod pipeline;
 mod screen;
@@ -14,16 +14,16 @@ mod screen;
 use clap::Args;
 use producers::sensors::{FaultPlan, MAX_SENSORS};
 
-use crate::cli;
-use crate::commands::Context;
+use crate::cli::{self, Cli};
 use crate::commands::broker::ListenerArgs;
+use crate::commands::{Context, process};
 use crate::exit::Ending;
 use crate::service::Service;
-use crate::settings::{DataDirectory, Layer, Value};
+use crate::settings::{DataDirectory, Layer, Loaded, Value};
 
 use pipeline::{Pipeline, Plan};
 
-/// Run everything in one process: broker, simulated sensors and events, analytics.
+/// Run everything in one process: broker, simulated sensors and events, analytics, windows and alarms.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without -b (or bootstrap.servers in the settings) the embedded broker is started and keeps its data
@@ -66,18 +66,24 @@ impl UpArgs {
 }
 
 /// Runs the pipeline until a signal ends it or a part of it fails.
-pub(crate) fn run(args: &UpArgs, context: &Context) -> anyhow::Result<Ending> {
-    let service = Service::start(&context.settings)?;
+pub(crate) fn run(args: &UpArgs, cli: &Cli, loaded: &Loaded, context: &Context) -> anyhow::Result<Ending> {
+    let (service, hang_ups) = Service::start_reloading(&context.settings)?;
     // Removed when it is dropped, after the broker has been stopped.
     let ephemeral = if args.ephemeral { Some(tempfile::tempdir()?) } else { None };
     let directory = match &ephemeral {
         Some(directory) => DataDirectory::At(directory.path().to_owned()),
         None => args.listener.data_directory(),
     };
-    let plan = Plan { directory, simulate: !args.no_simulator, faults: args.faults.clone() };
+    let processor = process::plan(&context.settings)?;
+    let settings = &context.settings.process;
+    let instance = process::Instance::of(settings.instance.as_deref(), &settings.group)?;
+    let reloading = process::Reloading::start(&processor, cli, loaded, hang_ups, &service)?;
+    let plan =
+        Plan { directory, simulate: !args.no_simulator, faults: args.faults.clone(), processor, instance };
     let outcome = Pipeline::start(&plan, context, &service)
         .and_then(|pipeline| screen::follow(pipeline, context, &service));
     let ending = Ending::of(&service.shutdown);
+    reloading.stop();
     service.stop();
     outcome?;
     Ok(ending)

@@ -10,12 +10,14 @@ use anyhow::Context as _;
 use consumers::analyze::{self, AnalyzeOptions, AnalyzeSummary, Show, Watch};
 use kafka::{Admin, CONNECT_TIMEOUT, KafkaSettings};
 use model::topics::{EVENTS, SENSOR_DATA};
+use processors::{PlanHandle, ProcessOptions, ProcessSummary};
 use producers::events::{self, EventsOptions};
 use producers::sensors::{self, FaultPlan, SensorsOptions};
 use producers::{Display, Progress, Snapshot, Summary, Target};
 use runtime::{Shutdown, StopReason, Tasks};
 
 use crate::commands::Context;
+use crate::commands::process::{self, Instance};
 use crate::commands::produce::{self, report};
 use crate::embedded::EmbeddedBroker;
 use crate::service::Service;
@@ -31,6 +33,8 @@ pub(super) struct Plan {
     pub(super) directory: DataDirectory,
     pub(super) simulate: bool,
     pub(super) faults: FaultPlan,
+    pub(super) processor: PlanHandle,
+    pub(super) instance: Instance,
 }
 
 /// Where the pipeline's Kafka is.
@@ -47,8 +51,10 @@ pub(super) struct Pipeline {
     pub(super) sensors: Arc<Source>,
     pub(super) events: Arc<Source>,
     pub(super) analytics: Watch,
+    pub(super) processor: processors::Watch,
     pub(super) started: Instant,
     analyzed: Arc<OnceLock<AnalyzeSummary>>,
+    processed: Arc<OnceLock<ProcessSummary>>,
     sources: Stage,
     workers: Stage,
     broker: Option<EmbeddedBroker>,
@@ -59,6 +65,7 @@ pub(super) struct Totals {
     pub(super) sensors: Option<Summary>,
     pub(super) events: Option<Summary>,
     pub(super) analytics: Option<AnalyzeSummary>,
+    pub(super) processor: Option<ProcessSummary>,
 }
 
 /// The figures of one source.
@@ -140,8 +147,10 @@ impl Pipeline {
             sensors: Arc::default(),
             events: Arc::default(),
             analytics: Watch::default(),
+            processor: processors::Watch::default(),
             started,
             analyzed: Arc::default(),
+            processed: Arc::default(),
             sources: Stage::new(),
             workers: Stage::new(),
             broker,
@@ -170,6 +179,7 @@ impl Pipeline {
         admin.create_topics(&context.settings.topics.catalogue())?;
         drop(admin);
         self.start_analytics(kafka, context, service)?;
+        self.start_processor(plan, kafka, context, service)?;
         if plan.simulate {
             self.start_sensors(&plan.faults, kafka, context, service)?;
             self.start_events(kafka, context, service)?;
@@ -207,6 +217,29 @@ impl Pipeline {
             Ok::<(), analyze::Error>(())
         };
         self.workers.tasks.spawn("analytics", work).context("cannot start the thread of the analytics")
+    }
+
+    fn start_processor(
+        &mut self,
+        plan: &Plan,
+        kafka: &KafkaSettings,
+        context: &Context,
+        service: &Service,
+    ) -> anyhow::Result<()> {
+        let options = ProcessOptions {
+            drain_timeout: STOP_WITHIN / 2,
+            watch: self.processor.clone(),
+            ..process::options(context, plan.processor.clone(), &plan.instance, false)
+        };
+        let (kafka, processed) = (kafka.clone(), Arc::clone(&self.processed));
+        let (metrics, status) = (service.metrics.clone(), service.status.clone());
+        let shutdown = self.workers.shutdown.clone();
+        let work = move || {
+            let summary = processors::run(&options, &kafka, &metrics, &status, &shutdown)?;
+            processed.get_or_init(|| summary);
+            Ok::<(), processors::Error>(())
+        };
+        self.workers.tasks.spawn("processor", work).context("cannot start the thread of the processor")
     }
 
     fn start_sensors(
@@ -272,6 +305,7 @@ impl Pipeline {
             sensors: self.sensors.summary.get().cloned(),
             events: self.events.summary.get().cloned(),
             analytics: self.analyzed.get().cloned(),
+            processor: self.processed.get().cloned(),
         })
     }
 }

@@ -1,8 +1,7 @@
 //! What `up` shows: what runs where at the start, a line of figures that is written again and again, the totals at the
 //! end.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use runtime::RateMeter;
@@ -11,27 +10,25 @@ use serde_json::json;
 use super::pipeline::{Pipeline, Source, Totals};
 use crate::cli::OutputFormat;
 use crate::commands::Context;
+use crate::commands::status_line::{Look, StatusLine};
 use crate::output;
 use crate::service::Service;
 
 /// How often a failed part, and the first result, are looked for.
 const WATCH: Duration = Duration::from_millis(20);
-/// How often the line is written on a terminal, and logged elsewhere.
-const REFRESH: Duration = Duration::from_millis(500);
-const LOG_EVERY: Duration = Duration::from_secs(10);
 /// The shown rate of the analytics is that of so much time.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
 
 /// Shows the pipeline until a signal ends it or a part fails; then stops it and prints the totals.
 pub(super) fn follow(pipeline: Pipeline, context: &Context, service: &Service) -> anyhow::Result<()> {
     announce(&pipeline, context)?;
-    let mut line = Line::new(context);
+    let (mut line, mut rate) = (StatusLine::new(context), RateMeter::new(RATE_WINDOW));
     let mut first_result = None;
     while !service.shutdown.wait(WATCH) && !pipeline.has_failed() {
         if first_result.is_none() && pipeline.analytics.progress().is_some_and(|seen| seen.readings > 0) {
             first_result = Some(pipeline.started.elapsed());
         }
-        line.update(&pipeline);
+        update(&mut line, &mut rate, &pipeline);
     }
     line.wipe();
     let totals = pipeline.stop()?;
@@ -71,6 +68,12 @@ fn announce(pipeline: &Pipeline, context: &Context) -> anyhow::Result<()> {
     }
     let bound = settings.analyze.high_temperature;
     rows.push(("analytics", format!("group {}, alerts above {bound} °C", settings.analyze.group)));
+    let plan = &settings.process.plan;
+    let (windows, rules) = (plan.windows.len(), plan.rules.len());
+    rows.push((
+        "processor",
+        format!("{windows} windows to analytics, {rules} rules to alerts, exactly once"),
+    ));
     rows.push(("metrics", metrics.map_or("off; --metrics-listen turns them on".to_owned(), str::to_owned)));
     rows.push(("try", format!("streamgauge -b {} analyze --group mine", home.bootstrap)));
     output::print(|out| {
@@ -80,9 +83,9 @@ fn announce(pipeline: &Pipeline, context: &Context) -> anyhow::Result<()> {
 }
 
 fn print_totals(totals: &Totals, first_result: Option<Duration>, context: &Context) -> anyhow::Result<()> {
-    let Totals { sensors, events, analytics } = totals;
+    let Totals { sensors, events, analytics, processor } = totals;
     if context.output == OutputFormat::Json {
-        let end = json!({"sensors": sensors, "events": events, "analytics": analytics,
+        let end = json!({"sensors": sensors, "events": events, "analytics": analytics, "processor": processor,
             "first_analytics_seconds": first_result.map(|it| it.as_secs_f64())});
         return output::print(|out| writeln!(out, "{end}"));
     }
@@ -95,6 +98,9 @@ fn print_totals(totals: &Totals, first_result: Option<Duration>, context: &Conte
         if let Some(summary) = analytics {
             write!(out, "analytics\n{summary}")?;
         }
+        if let Some(summary) = processor {
+            write!(out, "processor\n{summary}")?;
+        }
         if let Some(first) = first_result {
             writeln!(out, "first result       {:>11.2} s  after the start", first.as_secs_f64())?;
         }
@@ -102,77 +108,37 @@ fn print_totals(totals: &Totals, first_result: Option<Duration>, context: &Conte
     })
 }
 
-/// The line of figures: on a terminal written over itself, elsewhere logged now and then.
-struct Line {
-    on_terminal: bool,
-    quiet: bool,
-    next: Instant,
-    started: Instant,
-    rate: RateMeter,
-    text: String,
-}
-
-impl Line {
-    fn new(context: &Context) -> Self {
-        Self {
-            on_terminal: output::can_redraw_stderr(),
-            quiet: context.quiet,
-            next: Instant::now(),
-            started: Instant::now(),
-            rate: RateMeter::new(RATE_WINDOW),
-            text: String::new(),
-        }
-    }
-
-    fn update(&mut self, pipeline: &Pipeline) {
-        let now = Instant::now();
-        if self.quiet || now < self.next {
-            return;
-        }
-        self.next = now + if self.on_terminal { REFRESH } else { LOG_EVERY };
-        let seen = pipeline.analytics.progress().unwrap_or_default();
-        let rate = self.rate.sample(now, seen.readings);
-        let (sensors, events) = (per_second(&pipeline.sensors), per_second(&pipeline.events));
-        if !self.on_terminal {
-            tracing::info!(
-                sensors_per_second = sensors,
-                events_per_second = events,
-                readings = seen.readings,
-                alerts = seen.alerts,
-                dead_letters = seen.dead_letters,
-                lag = seen.lag,
-                problem = seen.problem,
-                "up"
-            );
-            return;
-        }
-        self.text.clear();
-        let elapsed = (now - self.started).as_secs();
-        let figures = match &seen.problem {
+fn update(line: &mut StatusLine, rate: &mut RateMeter, pipeline: &Pipeline) {
+    let Some(look) = line.due() else { return };
+    let seen = pipeline.analytics.progress().unwrap_or_default();
+    let processed = pipeline.processor.progress().unwrap_or_default();
+    let rate = rate.sample(Instant::now(), seen.readings);
+    let (sensors, events) = (per_second(&pipeline.sensors), per_second(&pipeline.events));
+    let problem = seen.problem.as_ref().or(processed.problem.as_ref());
+    match look {
+        Look::Logged => tracing::info!(
+            sensors_per_second = sensors,
+            events_per_second = events,
+            readings = seen.readings,
+            windows = processed.windows_closed,
+            alarms = processed.alarms_fired,
+            dead_letters = seen.dead_letters + processed.dead_letters,
+            lag = seen.lag,
+            problem,
+            "up"
+        ),
+        Look::Shown { elapsed } => line.show(&match problem {
             Some(problem) => format!("{elapsed:>4} s  waiting for Kafka: {problem}"),
             None => format!(
                 "{elapsed:>4} s  sensors {sensors:.0}/s  events {events:.0}/s  analytics {rate:.0}/s  \
-                 {} sensors  {} alerts  {} dead letters  lag {}",
-                seen.sensors, seen.alerts, seen.dead_letters, seen.lag
+                 {} sensors  {} windows  {} alarms  {} dead letters  lag {}",
+                seen.sensors,
+                processed.windows_closed,
+                processed.alarms_fired,
+                seen.dead_letters + processed.dead_letters,
+                seen.lag
             ),
-        };
-        // Without wrapping, a terminal that is too narrow cuts the line instead of scrolling.
-        let written = write!(self.text, "\r\x1b[2K\x1b[?7l{figures}\x1b[?7h");
-        written.expect("writing to memory does not fail");
-        self.show();
-    }
-
-    fn wipe(&mut self) {
-        if self.on_terminal && !self.quiet {
-            self.text.clear();
-            self.text.push_str("\r\x1b[2K");
-            self.show();
-        }
-    }
-
-    fn show(&self) {
-        // A terminal that has gone away is no reason to stop; the totals go elsewhere.
-        drop(io::stderr().lock().write_all(self.text.as_bytes()));
+        }),
     }
 }
 
