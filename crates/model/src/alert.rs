@@ -21,12 +21,16 @@
 //!
 //! A rule's name has no slash, so a key can be taken apart.
 
+mod fold;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::time::EventTime;
+
+pub use fold::{Alarm, Alarms};
 
 /// How bad it is. The order is that of growing urgency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -233,7 +237,7 @@ fn read_optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 mod tests {
     use super::*;
 
-    fn alert() -> Alert {
+    pub(super) fn alert() -> Alert {
         Alert {
             id: "hot-1".into(),
             sensor_id: "S".into(),

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use model::EventTime;
 
 use crate::commands::{
-    analyze, broker, completions, config, dlq, doctor, groups, process, produce, rules, topics, up,
+    alerts, analyze, broker, completions, config, dlq, doctor, groups, process, produce, rules, topics, up,
 };
 use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Produce(produce::ProduceArgs),
     Analyze(analyze::AnalyzeArgs),
     Process(process::ProcessArgs),
+    Alerts(alerts::AlertsArgs),
     Rules(rules::RulesArgs),
     Topics(topics::TopicsArgs),
     Groups(groups::GroupsArgs),
@@ -116,7 +117,8 @@ impl Cli {
             Command::Analyze(args) => args.settings(&mut layer),
             Command::Process(args) => args.settings(&mut layer),
             Command::Topics(args) => args.settings(&mut layer),
-            Command::Rules(_)
+            Command::Alerts(_)
+            | Command::Rules(_)
             | Command::Groups(_)
             | Command::Dlq(_)
             | Command::Doctor(_)

@@ -1,5 +1,6 @@
 //! The commands, one a file: its flags, its wiring, its output. The work itself is in the libraries.
 
+pub(crate) mod alerts;
 pub(crate) mod analyze;
 pub(crate) mod broker;
 pub(crate) mod completions;
