@@ -5,12 +5,19 @@
 
 mod backtest;
 pub mod driver;
+mod end;
 mod error;
 mod figures;
+mod inputs;
+mod intake;
+mod meters;
 mod options;
 mod process;
+mod restore;
 mod summary;
 mod watch;
+mod worker;
+mod writer;
 
 pub use backtest::{BacktestOptions, BacktestReport, LabelSpan, backtest};
 pub use error::Error;

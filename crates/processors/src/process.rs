@@ -1,27 +1,168 @@
 //! A run of the processor: threads that share the partitions, and the summary at the end.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use kafka::{Admin, CONNECT_TIMEOUT, KafkaSettings};
-use runtime::{Metrics, Shutdown, Status};
+use kafka::{Admin, CONNECT_TIMEOUT, KafkaSettings, TopicPartition};
+use runtime::{Metrics, Shutdown, Status, TaskError, Tasks};
 
+use crate::end::End;
 use crate::figures::Figures;
+use crate::inputs::Names;
+use crate::meters::Meters;
+use crate::worker;
 use crate::{Error, ProcessOptions, ProcessSummary};
+
+/// What the workers share.
+pub(crate) struct Shared {
+    pub(crate) options: ProcessOptions,
+    pub(crate) settings: KafkaSettings,
+    pub(crate) names: Names,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) meters: Meters,
+    pub(crate) end: Option<End>,
+    pub(crate) status: Status,
+    pub(crate) shutdown: Shutdown,
+    /// Of the engine's hash tables.
+    pub(crate) seed: u64,
+    /// The partitions that workers of this process have.
+    held: Mutex<BTreeSet<TopicPartition>>,
+}
+
+impl Shared {
+    /// Notes that a worker has these partitions.
+    pub(crate) fn hold<'a>(&self, places: impl Iterator<Item = &'a TopicPartition>) {
+        self.held().extend(places.cloned());
+    }
+
+    /// Notes that a worker has these partitions no more.
+    pub(crate) fn release<'a>(&self, places: impl Iterator<Item = &'a TopicPartition>) {
+        let mut held = self.held();
+        places.for_each(|place| drop(held.take(place)));
+    }
+
+    /// Those of them that no worker of this process has.
+    pub(crate) fn not_held(&self, mut places: Vec<TopicPartition>) -> Vec<TopicPartition> {
+        let held = self.held();
+        places.retain(|place| !held.contains(place));
+        places
+    }
+
+    /// Whether a partition without a position is read from its end.
+    pub(crate) fn starts_at_end(&self) -> bool {
+        let key = "auto.offset.reset";
+        let set = self.settings.consumer.get(key).or_else(|| self.settings.common.get(key));
+        // librdkafka's own default is the end, under several names.
+        set.is_none_or(|value| ["latest", "largest", "end"].contains(&value.as_str()))
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Processes until the end is asked for or, with `exit_at_end`, reached.
 pub fn run(
     options: &ProcessOptions,
     settings: &KafkaSettings,
-    _metrics: &Metrics,
-    _status: &Status,
-    _shutdown: &Shutdown,
+    metrics: &Metrics,
+    status: &Status,
+    shutdown: &Shutdown,
 ) -> Result<ProcessSummary, Error> {
     let start = Instant::now();
-    let figures = Arc::new(Figures::new(1));
+    let admin = Admin::connect(settings, CONNECT_TIMEOUT)?;
+    let plan = options.plan.current();
+    let names = Names::look_up(&options.topics, &options.group, &plan, &admin, settings)?;
+    let end = if options.exit_at_end { Some(ends(&names, &admin)?) } else { None };
+    drop(admin);
+    let workers = worker_count(options.workers, names.input_partitions);
+    let figures = Arc::new(Figures::new(workers));
     options.watch.begin(&figures);
-    tracing::debug!(plan = options.plan.version(), "starting");
-    figures.of(0).joined = false;
-    Admin::connect(settings, CONNECT_TIMEOUT)?;
-    Ok(ProcessSummary { elapsed: start.elapsed(), ..ProcessSummary::default() })
+    let shared = Arc::new(Shared {
+        meters: Meters::new(metrics, &options.group),
+        options: options.clone(),
+        settings: settings.clone(),
+        names,
+        figures,
+        end,
+        status: status.clone(),
+        shutdown: shutdown.clone(),
+        seed: random_seed(),
+        held: Mutex::default(),
+    });
+    let mut tasks = Tasks::new(shutdown.clone());
+    for number in 0..workers {
+        let name = worker::thread_name(number);
+        status.set_unready(&name, worker::NOT_JOINED);
+        let own = Arc::clone(&shared);
+        tasks
+            .spawn(name.clone(), move || worker::work(&own, number))
+            .map_err(|source| Error::Thread { name, source })?;
+    }
+    tasks.join(options.drain_timeout).map_err(unwrap_task_error)?;
+    Ok(summary(&shared, start))
+}
+
+fn summary(shared: &Shared, start: Instant) -> ProcessSummary {
+    let done = shared.figures.progress();
+    let (active, restore) = shared.meters.spent();
+    let seconds = active.as_secs_f64();
+    ProcessSummary {
+        records: done.records,
+        taken: done.taken,
+        late: done.late,
+        dead_letters: done.dead_letters,
+        dead_letters_by_reason: done.dead_letters_by_reason,
+        windows_closed: done.windows_closed,
+        revisions: done.revisions,
+        alarms_fired: done.alarms_fired,
+        alarms_cleared: done.alarms_cleared,
+        alarms_held_back: done.alarms_held_back,
+        commits: done.commits,
+        aborts: done.aborts,
+        sensors: done.sensors,
+        elapsed: start.elapsed(),
+        active,
+        active_rate: if seconds > 0.0 { done.records as f64 / seconds } else { 0.0 },
+        restore,
+        latency: shared.meters.latency(),
+    }
+}
+
+fn ends(names: &Names, admin: &Admin) -> Result<End, Error> {
+    let cluster = admin.cluster()?;
+    let mut ends = Vec::new();
+    for topic in names.inputs.iter().filter_map(|name| cluster.topic(name)) {
+        let name: Arc<str> = topic.name.as_str().into();
+        for info in &topic.partitions {
+            let place = TopicPartition { topic: Arc::clone(&name), partition: info.partition };
+            let (low, high) = admin.watermarks(&place)?;
+            ends.push((place, low, high));
+        }
+    }
+    Ok(End::new(ends))
+}
+
+fn worker_count(wanted: Option<NonZeroUsize>, partitions: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    wanted.map_or_else(|| cores().min(partitions.max(1)), NonZeroUsize::get)
+}
+
+/// A seed that differs from process to process, from the standard library's own random keys.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u8)
+}
+
+/// The worker's own error, where it returned one.
+fn unwrap_task_error(error: TaskError) -> Error {
+    match error {
+        TaskError::Failed { task, source } => match source.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(source) => Error::Task(TaskError::Failed { task, source }),
+        },
+        other => Error::Task(other),
+    }
 }

@@ -195,6 +195,15 @@ impl Consumer {
         timeout: Duration,
     ) -> Result<(), RDKafkaErrorCode> {
         let list = PartitionList::new(offsets.iter().map(|(place, offset)| (place, Some(*offset))));
+        self.commit_list(&list, timeout)
+    }
+
+    /// The same for offsets with texts beside them.
+    pub(crate) fn commit_list(
+        &self,
+        list: &PartitionList,
+        timeout: Duration,
+    ) -> Result<(), RDKafkaErrorCode> {
         let handle = self.client.handle();
         // SAFETY: the queue is made and destroyed here; the event is read before it is destroyed; a reply that
         // comes after the time is over goes to a queue without readers and is freed with it.

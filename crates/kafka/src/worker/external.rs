@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::{Answer, COMMITTED_TIMEOUT, Event, Worker, list};
+use super::{Answer, COMMIT_TIMEOUT, COMMITTED_TIMEOUT, Event, Worker, list};
+use crate::native::list::PartitionList;
 use crate::settings::KafkaSettings;
-use crate::{Error, ErrorCode, GroupMetadata, TopicPartition};
+use crate::{Error, ErrorCode, GroupMetadata, OffsetCommit, TopicPartition};
 
 /// How long partitions may take to be read from another offset.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +42,22 @@ impl Worker {
     /// everything. It passes over transaction markers where the end of a partition was reached.
     pub fn positions(&self) -> impl Iterator<Item = (&TopicPartition, Option<i64>)> {
         self.positions.handed_out()
+    }
+
+    /// Commits positions of the owner's choice outside a transaction, each with its text, and waits for the answer. What was
+    /// written before it is seen at least once. `false`: the group has gone on without this member, or the coordinator did
+    /// not answer in time, so that it is not known what is committed; [`Worker::rewind`] is the way on.
+    pub fn commit_offsets(&mut self, offsets: &[OffsetCommit]) -> Result<bool, Error> {
+        if offsets.is_empty() {
+            return Ok(true);
+        }
+        let list = PartitionList::with_metadata(
+            offsets.iter().map(|commit| (&commit.place, commit.offset, &*commit.metadata)),
+        );
+        match self.consumer.commit_list(&list, COMMIT_TIMEOUT) {
+            Ok(()) => Ok(true),
+            Err(code) => self.commit_refused(code).map(|()| false),
+        }
     }
 
     /// Begins an assigned partition at an offset of the owner's choice rather than at the group's, for owners that keep

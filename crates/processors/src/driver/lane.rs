@@ -231,15 +231,20 @@ impl Lane {
 
     /// Writes down the shards whose turn it is. To be called right before a commit.
     pub fn save(&mut self, now: i64, out: &mut Outbox) {
+        let before = out.bytes();
         self.partition.advance(self.position);
         self.saver.save(&mut self.partition, self.clock, now, out);
+        // The position goes with them, so that a worker that the group has gone on without cannot write any.
+        self.is_changed |= out.bytes() != before;
     }
 
     /// Writes down all shards that changed, as long as what waits in `out` stays below `most` bytes: so that whoever gets
     /// the partition next has little to read again. To be called right before a commit.
     pub fn save_all(&mut self, now: i64, most: usize, out: &mut Outbox) {
+        let before = out.bytes();
         self.partition.advance(self.position);
         self.saver.save_all(&mut self.partition, self.clock, now, most, out);
+        self.is_changed |= out.bytes() != before;
     }
 
     /// Whether its position is to be committed.

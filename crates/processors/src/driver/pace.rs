@@ -1,26 +1,33 @@
 //! When to commit.
 //!
-//! An alarm goes out at once. Summaries go out when the input that was fetched is drained, so that nobody waits for nothing,
-//! and everything goes out at the interval at the latest. With nothing to say only the positions move, and they have time
-//! until the interval is over. Nothing at all is never committed.
+//! An alarm goes out as soon as the input that was fetched is drained, and shortly after it came at the latest. Summaries
+//! wait for the drained input too, but not more than ten times in an interval, and not longer than one. With nothing to say
+//! only the positions move, and they have time until the interval is over. Nothing at all is never committed.
 
 use std::time::Duration;
+
+/// So long an alarm waits at most while there is more to process, in microseconds.
+const ALARM_WAIT: i64 = 10_000;
+/// Into so many parts an interval is divided for summaries.
+const PARTS: i64 = 10;
 
 /// Decides when to commit. Times are in microseconds since the epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     interval: i64,
+    last: i64,
     /// When the first thing that waits came.
     since: Option<i64>,
     has_output: bool,
-    is_urgent: bool,
+    /// When the first alarm that waits came.
+    alarm: Option<i64>,
 }
 
 impl Pace {
     /// A pace with this interval.
     pub fn new(interval: Duration) -> Self {
         let interval = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
-        Self { interval, since: None, has_output: false, is_urgent: false }
+        Self { interval, last: i64::MIN, since: None, has_output: false, alarm: None }
     }
 
     /// Notes that a position moved.
@@ -37,31 +44,36 @@ impl Pace {
     /// Notes that there is something that must not wait.
     pub fn alarmed(&mut self, now: i64) {
         self.said(now);
-        self.is_urgent = true;
+        self.alarm.get_or_insert(now);
     }
 
     /// Whether it is time; `is_drained`: nothing more is at hand to process.
     pub fn wants_commit(&self, now: i64, is_drained: bool) -> bool {
-        let Some(since) = self.since else { return false };
-        // A clock that was set back must not keep a commit waiting.
-        let is_over = now < since || now - since >= self.interval;
-        self.is_urgent || is_over || (self.has_output && is_drained)
+        self.time(is_drained).is_some_and(|time| now >= time || now < self.since.unwrap_or(now))
     }
 
-    /// Whether anything waits.
-    pub fn is_waiting(&self) -> bool {
-        self.since.is_some()
+    /// When it is time; `None` if nothing waits.
+    fn time(&self, is_drained: bool) -> Option<i64> {
+        let latest = self.since?.saturating_add(self.interval);
+        Some(match self.alarm {
+            Some(_) if is_drained => i64::MIN,
+            Some(alarm) => latest.min(alarm.saturating_add(ALARM_WAIT)),
+            None if self.has_output && is_drained => {
+                latest.min(self.last.saturating_add(self.interval / PARTS))
+            }
+            None => latest,
+        })
     }
 
-    /// How long until the interval is over; `None` if nothing waits.
+    /// How long until it is time, if nothing more comes; `None` if nothing waits.
     pub fn left(&self, now: i64) -> Option<Duration> {
-        let end = self.since?.saturating_add(self.interval);
-        Some(Duration::from_micros(u64::try_from(end.saturating_sub(now)).unwrap_or(0)))
+        let left = self.time(true)?.saturating_sub(now);
+        Some(Duration::from_micros(u64::try_from(left).unwrap_or(0)))
     }
 
     /// Everything is committed, or thrown away.
-    pub fn done(&mut self) {
-        (self.since, self.has_output, self.is_urgent) = (None, false, false);
+    pub fn done(&mut self, now: i64) {
+        (self.last, self.since, self.has_output, self.alarm) = (now, None, false, None);
     }
 }
 
@@ -70,7 +82,7 @@ mod tests {
     use super::*;
 
     fn pace() -> Pace {
-        Pace::new(Duration::from_micros(100))
+        Pace::new(Duration::from_millis(100))
     }
 
     #[test]
@@ -83,22 +95,37 @@ mod tests {
     fn positions_wait_for_the_interval() {
         let mut pace = pace();
         pace.moved(1_000);
-        pace.moved(1_050);
-        assert!(!pace.wants_commit(1_099, true));
-        assert_eq!(pace.left(1_099), Some(Duration::from_micros(1)));
-        assert!(pace.wants_commit(1_100, false));
-        pace.done();
-        assert!(!pace.wants_commit(5_000, true));
+        pace.moved(50_000);
+        assert!(!pace.wants_commit(100_999, true));
+        assert_eq!(pace.left(100_999), Some(Duration::from_micros(1)));
+        assert!(pace.wants_commit(101_000, false));
+        pace.done(101_000);
+        assert!(!pace.wants_commit(500_000, true));
     }
 
     #[test]
-    fn summaries_wait_until_the_input_is_drained_and_alarms_do_not_wait() {
+    fn summaries_wait_until_the_input_is_drained() {
         let mut pace = pace();
         pace.said(1_000);
         assert!(!pace.wants_commit(1_001, false));
         assert!(pace.wants_commit(1_001, true));
-        pace.alarmed(1_001);
-        assert!(pace.wants_commit(1_001, false));
+        assert!(pace.wants_commit(101_000, false), "but not for ever");
+        pace.done(2_000);
+        pace.said(3_000);
+        assert!(!pace.wants_commit(11_999, true), "not too often");
+        assert_eq!(pace.left(11_000), Some(Duration::from_millis(1)));
+        assert!(pace.wants_commit(12_000, true));
+    }
+
+    #[test]
+    fn alarms_hardly_wait() {
+        let mut pace = pace();
+        pace.done(900);
+        pace.alarmed(1_000);
+        assert_eq!(pace.left(1_000), Some(Duration::ZERO));
+        assert!(pace.wants_commit(1_000, true));
+        assert!(!pace.wants_commit(10_999, false));
+        assert!(pace.wants_commit(11_000, false));
     }
 
     #[test]

@@ -264,6 +264,12 @@ impl Replay {
         (self.from.min(self.committed.offset), self.committed.offset)
     }
 
+    /// Whether the plan in force looks at sequence numbers.
+    #[inline]
+    pub fn wants_sequence(&self) -> bool {
+        self.partition.plan().needs_sequence()
+    }
+
     /// Takes a reading in again. To be called in the order of offsets.
     pub fn reading(&mut self, reading: &Reading<'_>, arrival: Arrival) {
         self.before(arrival.offset);

@@ -1,0 +1,634 @@
+//! One worker: a thread, a consumer, a producer, and the loop over the consumer's events.
+//!
+//! What the guarantee rests on: a partition is not given up before what was made of it is committed or thrown away;
+//! nothing is open while state is read back; and after anything that went wrong every lane is thrown away and read back
+//! from what was committed, so that there is one way to recover, which every start takes too.
+
+mod held;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::Plan;
+use kafka::{Batch, CommitMode, Event, PartitionStart, Record, TopicPartition, Worker, WorkerOptions};
+use model::Scratch;
+use runtime::{StopReason, now_micros};
+use tracing::{debug, info, warn};
+
+use crate::driver::recovery::Committed;
+use crate::driver::{Beginning, Lane, Outbox, Pace, Spot, read_metadata};
+use crate::end::End;
+use crate::inputs::{Kind, is_passing};
+use crate::intake::{self, Letter};
+use crate::process::Shared;
+use crate::restore::{Restorer, Wanted};
+use crate::watch::Progress;
+use crate::writer::{WriteError, Writer};
+use crate::{Error, ProcessOptions};
+use held::Held;
+
+/// How long one wait for records lasts at most; so quickly the end that is asked for is seen.
+const POLL: Duration = Duration::from_millis(100);
+/// How often it is looked whether the clock has something to do.
+const CLOCK_EVERY: Duration = Duration::from_millis(100);
+/// How often figures are published, and lag and broker problems looked at.
+const CHORES_EVERY: Duration = Duration::from_millis(500);
+/// How long the pause is before something is tried again that the brokers could not do.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// So much state is written down in one go when partitions are given up, in bytes.
+const LEAVE_BYTES: usize = 32 << 20;
+
+/// Why a worker is not ready that waits for the group.
+pub(crate) const NOT_JOINED: &str = "not in the consumer group yet";
+/// Why a worker is not ready that reads state back.
+const RESTORING: &str = "restoring state";
+
+/// The name of a worker's thread, which is also its name in the readiness report.
+pub(crate) fn thread_name(number: usize) -> String {
+    format!("process-{number}")
+}
+
+/// Works until the end is asked for.
+pub(crate) fn work(shared: &Shared, number: usize) -> Result<(), Error> {
+    let mut own = Own::connect(shared, number)?;
+    while !shared.shutdown.is_requested() {
+        let event = own.consumer.next(own.patience())?;
+        own.take(event)?;
+        own.chores()?;
+        if shared.end.as_ref().is_some_and(End::is_reached) {
+            shared.shutdown.request(StopReason::Finished);
+        }
+    }
+    own.finish()
+}
+
+/// What a worker has for itself; buffers are used again and again.
+struct Own<'s> {
+    shared: &'s Shared,
+    number: usize,
+    consumer: Worker,
+    writer: Writer,
+    held: Vec<Held>,
+    outbox: Outbox,
+    pace: Pace,
+    scratch: Scratch,
+    /// How often the plan had been replaced when it was looked at last.
+    plan_version: u64,
+    /// The timestamp of the oldest record whose effects are not committed, in milliseconds.
+    oldest_ms: Option<i64>,
+    counted: Progress,
+    /// What of it the metrics know.
+    metered: Progress,
+    last_clock: Instant,
+    last_chores: Instant,
+    is_joined: bool,
+}
+
+impl<'s> Own<'s> {
+    fn connect(shared: &'s Shared, number: usize) -> Result<Self, Error> {
+        let ProcessOptions { group, max_batch, stall_timeout, commit_interval, .. } = &shared.options;
+        let writer =
+            Writer::connect(&shared.options, number, &shared.names, &shared.settings, &shared.shutdown)?;
+        let options = WorkerOptions {
+            group: group.clone(),
+            topics: shared.names.inputs.clone(),
+            commit: CommitMode::External,
+            max_batch: max_batch.get(),
+            stall_timeout: *stall_timeout,
+        };
+        Ok(Self {
+            consumer: Worker::connect(&shared.settings, options)?,
+            shared,
+            number,
+            writer,
+            held: Vec::new(),
+            outbox: Outbox::new(),
+            pace: Pace::new(*commit_interval),
+            scratch: Scratch::new(),
+            plan_version: shared.options.plan.version(),
+            oldest_ms: None,
+            counted: Progress::default(),
+            metered: Progress::default(),
+            last_clock: Instant::now(),
+            last_chores: Instant::now(),
+            is_joined: false,
+        })
+    }
+
+    /// How long to wait for the next event.
+    fn patience(&self) -> Duration {
+        self.pace.left(now_micros()).map_or(POLL, |left| left.min(POLL))
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Error> {
+        match self.step(event) {
+            Ok(()) => Ok(()),
+            Err(WriteError::GoBack(reason)) => self.go_back(&reason),
+            Err(WriteError::Failed(error)) => Err(error),
+        }
+    }
+
+    fn step(&mut self, event: Event) -> Result<(), WriteError> {
+        let is_drained = matches!(event, Event::Idle | Event::ReachedEnd { .. });
+        match event {
+            Event::Records(batch) => self.batch(&batch)?,
+            Event::Assigned(starts) => self.assigned(&starts)?,
+            Event::Revoked(places) => self.revoked(&places)?,
+            Event::Lost(places) => self.lost(&places)?,
+            Event::ReachedEnd { place, offset } => self.reached_end(&place, offset),
+            Event::Stalled { lag } => warn!(lag, "the consumer made no progress and was rebuilt"),
+            Event::Idle => {}
+        }
+        self.look_at_plan();
+        self.look_at_clock();
+        if self.pace.wants_commit(now_micros(), is_drained) {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<(), WriteError> {
+        let began = Instant::now();
+        let now = now_micros();
+        let before = (self.outbox.alarms(), self.outbox.summaries());
+        self.note_age(batch.iter().next().and_then(|record| record.timestamp_ms()));
+        let mut taken = 0;
+        let mut run: Option<Run<'_>> = None;
+        for record in batch.iter() {
+            let run = match run {
+                Some(run) if run.is_of(&record) => run,
+                _ => {
+                    let Some(next) = self.run(&record, now) else { continue };
+                    *run.insert(next)
+                }
+            };
+            let lane = &mut self.held[run.index].lane;
+            let letter = match run.kind {
+                Kind::Readings => {
+                    let wants_sequence = run.wants_sequence;
+                    reading(lane, &record, wants_sequence, now, &mut self.scratch, &mut self.outbox)
+                }
+                Kind::Events => event(lane, &record, now, &mut self.outbox),
+            };
+            match letter {
+                None => taken += 1,
+                Some(letter) => self.dead_letter(&record, &letter)?,
+            }
+        }
+        self.counted.records += batch.len() as u64;
+        self.counted.taken += taken;
+        self.pace.moved(now);
+        self.notice_output(before, now);
+        self.writer.write(&mut self.outbox)?;
+        self.shared.meters.batch(began);
+        Ok(())
+    }
+
+    /// The lane that the records from here on belong to; it is told what time it is.
+    fn run<'r>(&mut self, record: &Record<'r>, now: i64) -> Option<Run<'r>> {
+        let is_of = |held: &Held| {
+            let place = held.lane.place();
+            place.partition == record.partition && place.topic == *record.topic
+        };
+        let Some(index) = self.held.iter().position(is_of) else {
+            warn!(topic = %record.topic, partition = record.partition, "a record of a partition that is not held");
+            return None;
+        };
+        let lane = &mut self.held[index].lane;
+        lane.before_input(now, &mut self.outbox);
+        Some(Run {
+            topic: record.topic,
+            partition: record.partition,
+            index,
+            kind: self.shared.names.kind(record.topic),
+            wants_sequence: lane.plan().needs_sequence(),
+        })
+    }
+
+    fn dead_letter(&mut self, record: &Record<'_>, letter: &Letter) -> Result<(), WriteError> {
+        let Letter { reason, message, .. } = letter;
+        debug!(partition = record.partition, offset = record.offset, reason, message, "dead letter");
+        self.writer.dead_letter(record, letter)?;
+        self.counted.dead_letters += 1;
+        self.counted.late += u64::from(*reason == "late");
+        *self.counted.dead_letters_by_reason.entry(reason).or_default() += 1;
+        self.shared.meters.dead_letter(record.topic, reason);
+        Ok(())
+    }
+
+    /// From here on, what was said since `before` waits for its commit.
+    fn notice_output(&mut self, before: (u64, u64), now: i64) {
+        if self.outbox.alarms() > before.0 {
+            self.pace.alarmed(now);
+        } else if self.outbox.summaries() > before.1 {
+            self.pace.said(now);
+        }
+    }
+
+    fn note_age(&mut self, timestamp_ms: Option<i64>) {
+        self.oldest_ms = match (self.oldest_ms, timestamp_ms) {
+            (Some(oldest), Some(new)) => Some(oldest.min(new)),
+            (oldest, new) => oldest.or(new),
+        };
+    }
+
+    fn reached_end(&mut self, place: &TopicPartition, offset: i64) {
+        // Also behind transaction markers, which are no records but have offsets.
+        if let Some(held) = self.held.iter_mut().find(|held| held.lane.place() == place) {
+            held.lane.pass(offset);
+            if held.lane.is_changed() {
+                self.pace.moved(now_micros());
+            }
+        }
+    }
+
+    /// Goes on under another plan, if there is one.
+    fn look_at_plan(&mut self) {
+        let version = self.shared.options.plan.version();
+        if version == self.plan_version {
+            return;
+        }
+        self.plan_version = version;
+        let plan = self.shared.options.plan.current();
+        let now = now_micros();
+        for held in &mut self.held {
+            held.lane.change_plan(&plan, now, &mut self.outbox);
+        }
+        if !self.outbox.is_empty() {
+            info!(fingerprint = format!("{:016x}", plan.fingerprint()), "going on under another plan");
+            self.pace.alarmed(now);
+        }
+    }
+
+    /// Does what the clock has to do, also in partitions without input.
+    fn look_at_clock(&mut self) {
+        if self.last_clock.elapsed() < CLOCK_EVERY {
+            return;
+        }
+        self.last_clock = Instant::now();
+        let now = now_micros();
+        let before = (self.outbox.alarms(), self.outbox.summaries());
+        for held in &mut self.held {
+            if held.lane.idle(now, &mut self.outbox) || held.lane.wants_save(now) {
+                self.pace.moved(now);
+            }
+        }
+        self.notice_output(before, now);
+    }
+
+    /// Commits what was said, the positions, and the snapshots whose turn it is.
+    fn commit(&mut self) -> Result<(), WriteError> {
+        let now = now_micros();
+        for held in &mut self.held {
+            held.lane.save(now, &mut self.outbox);
+        }
+        self.commit_now()
+    }
+
+    fn commit_now(&mut self) -> Result<(), WriteError> {
+        self.writer.write(&mut self.outbox)?;
+        let lanes = self.held.iter().map(|held| &held.lane);
+        let offsets: Vec<_> = lanes.filter(|lane| lane.is_changed()).map(Lane::offset).collect();
+        if offsets.is_empty() && !self.writer.is_open() {
+            self.pace.done(now_micros());
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.writer.commit(&offsets, &mut self.consumer)?;
+        for held in &mut self.held {
+            held.lane.committed();
+            if let Some(end) = &self.shared.end {
+                end.pass(held.lane.place(), held.lane.position());
+            }
+        }
+        let now = now_micros();
+        let waited = self.oldest_ms.take().map(|oldest| now.saturating_sub(oldest.saturating_mul(1_000)));
+        let waited = waited.map(|micros| u64::try_from(micros).unwrap_or(0));
+        self.counted.commits += 1;
+        self.pace.done(now);
+        self.shared.meters.committed(began.elapsed(), waited);
+        Ok(())
+    }
+
+    /// Restores the state of partitions that come.
+    fn assigned(&mut self, starts: &[PartitionStart]) -> Result<(), WriteError> {
+        // What is open would hide control records from ourselves.
+        self.commit_now()?;
+        self.is_joined = true;
+        self.plan_version = self.shared.options.plan.version();
+        let plan = self.shared.options.plan.current();
+        let (mut fresh, mut wanted) = (Vec::new(), Vec::new());
+        for start in starts {
+            let spot = self.spot(&start.place);
+            match (start.offset, read_metadata(&start.metadata)) {
+                (Some(offset), Some(sequence)) => {
+                    wanted.push(Wanted { spot, committed: Committed { offset, sequence } });
+                }
+                (offset, _) => fresh.push((spot, offset)),
+            }
+        }
+        let restored = if wanted.is_empty() { Some(Vec::new()) } else { self.restored(&wanted, &plan)? };
+        let begun = if fresh.is_empty() { Some(Vec::new()) } else { self.begun(&fresh, &plan)? };
+        // The end was asked for: the partitions go to somebody else, untouched.
+        let (Some(restored), Some(begun)) = (restored, begun) else { return Ok(()) };
+        let now = now_micros();
+        for mut lane in restored {
+            lane.change_plan(&plan, now, &mut self.outbox);
+            self.held.push(Held::new(lane));
+        }
+        for lane in &begun {
+            self.consumer.start_at(lane.place(), lane.position());
+        }
+        self.held.extend(begun.into_iter().map(Held::new));
+        self.shared.hold(starts.iter().map(|start| &start.place));
+        self.counted.restoring = None;
+        self.publish();
+        for held in &self.held {
+            if let (Some(end), false) = (&self.shared.end, held.lane.is_changed()) {
+                end.pass(held.lane.place(), held.lane.position());
+            }
+        }
+        self.commit_now()
+    }
+
+    fn spot(&self, place: &TopicPartition) -> Spot {
+        Spot {
+            place: place.clone(),
+            internal_partitions: self.shared.names.internal_partitions,
+            snapshot_interval: self.shared.options.snapshot_interval,
+        }
+    }
+
+    /// Reads state back, again and again while the brokers cannot say.
+    fn restored(&mut self, wanted: &[Wanted], plan: &Arc<Plan>) -> Result<Option<Vec<Lane>>, Error> {
+        let shared = self.shared;
+        shared.status.set_unready(&thread_name(self.number), RESTORING);
+        let began = Instant::now();
+        let restored = persist(shared, || restorer(shared, self.number).restore(wanted.to_vec(), plan));
+        let records = shared.figures.of(self.number).restoring.take().map_or(0, |progress| progress.records);
+        shared.meters.restored(began.elapsed(), records);
+        restored
+    }
+
+    /// Lanes without state: at the positions given, or where `auto.offset.reset` says.
+    fn begun(&mut self, fresh: &[(Spot, Option<i64>)], plan: &Arc<Plan>) -> Result<Option<Vec<Lane>>, Error> {
+        let shared = self.shared;
+        let consumer = &self.consumer;
+        let Some(watermarks) = persist(shared, || Ok(Some(consumer.watermarks()?)))? else { return Ok(None) };
+        let mut lanes = Vec::with_capacity(fresh.len());
+        for (spot, offset) in fresh {
+            let internal = spot.internal();
+            let known = persist(shared, || restorer(shared, self.number).last_controls(internal))?;
+            let Some(known) = known else { return Ok(None) };
+            let found = watermarks.iter().find(|(place, ..)| *place == spot.place);
+            let (low, high) = found.map_or((0, 0), |(_, low, high)| (*low, *high));
+            let default = if shared.starts_at_end() { high } else { low };
+            let at = Beginning {
+                position: offset.unwrap_or(default),
+                sequence: known.get(&spot.place).copied().unwrap_or(0),
+            };
+            info!(place = %spot.place, position = at.position, "beginning without state");
+            lanes.push(Lane::begin(spot, plan, shared.seed, at, now_micros(), &mut self.outbox));
+        }
+        Ok(Some(lanes))
+    }
+
+    /// Commits before partitions go, with their state, so that whoever gets them has little to read.
+    fn revoked(&mut self, places: &[TopicPartition]) -> Result<(), WriteError> {
+        let now = now_micros();
+        for held in self.held.iter_mut().filter(|held| places.contains(held.lane.place())) {
+            held.lane.save_all(now, LEAVE_BYTES, &mut self.outbox);
+        }
+        self.commit_now()?;
+        self.drop_lanes(|place| places.contains(place));
+        Ok(())
+    }
+
+    /// The group has gone on without this member: nothing of what is open can be committed any more.
+    fn lost(&mut self, places: &[TopicPartition]) -> Result<(), WriteError> {
+        if self.held.iter().any(|held| places.contains(held.lane.place())) {
+            return Err(WriteError::GoBack("the group has taken partitions away".into()));
+        }
+        Ok(())
+    }
+
+    /// Throws away all state and everything that is not committed; the next events bring the partitions back.
+    fn go_back(&mut self, reason: &str) -> Result<(), Error> {
+        warn!(reason, "going back to what was committed");
+        self.counted.aborts += 1;
+        self.shared.meters.went_back();
+        self.drop_lanes(|_| true);
+        self.outbox.clear();
+        self.pace.done(now_micros());
+        self.oldest_ms = None;
+        let (writer, consumer) = (&mut self.writer, &mut self.consumer);
+        persist(self.shared, || Ok(Some(writer.go_back()?)))?;
+        persist(self.shared, || Ok(Some(consumer.rewind()?)))?;
+        Ok(())
+    }
+
+    fn drop_lanes(&mut self, gone: impl Fn(&TopicPartition) -> bool) {
+        self.count();
+        let gone: Vec<Held> = self.held.extract_if(.., |held| gone(held.lane.place())).collect();
+        for held in &gone {
+            self.counted.settle(held);
+        }
+        self.shared.release(gone.iter().map(|held| held.lane.place()));
+        let told: Vec<_> =
+            self.counted.partitions.extract_if(.., |told| gone.iter().any(|held| held.is(told))).collect();
+        self.shared.meters.forget(&told);
+        self.publish();
+    }
+
+    /// Brings the counts of the engine up to date.
+    fn count(&mut self) {
+        for held in &mut self.held {
+            held.count(&mut self.counted);
+        }
+    }
+
+    /// Now and then: figures, lag, broker problems, other members' progress.
+    fn chores(&mut self) -> Result<(), Error> {
+        if self.last_chores.elapsed() < CHORES_EVERY {
+            return Ok(());
+        }
+        self.last_chores = Instant::now();
+        self.count();
+        let (lag, now) = (self.consumer.lag(), now_micros());
+        self.counted.partitions = self.held.iter_mut().map(|held| held.progress(&lag, now)).collect();
+        self.counted.lag = self.counted.partitions.iter().map(|partition| partition.lag).sum();
+        self.counted.sensors = self.held.iter_mut().map(|held| held.lane.partition().sensors() as u64).sum();
+        held::look_closely(&mut self.held, &mut self.counted);
+        self.counted.problem = self.consumer.broker_problem().or_else(|| self.writer.problem());
+        self.publish();
+        if self.number == 0 {
+            self.shared.meters.state(&self.shared.figures.progress());
+        }
+        self.look_elsewhere()
+    }
+
+    /// Lets others see the figures.
+    fn publish(&mut self) {
+        self.counted.joined = self.is_joined;
+        self.shared.meters.counts(&self.metered, &self.counted);
+        self.metered.clone_from(&self.counted);
+        self.shared.figures.of(self.number).clone_from(&self.counted);
+        let name = thread_name(self.number);
+        match &self.counted.problem {
+            Some(problem) => self.shared.status.set_unready(&name, problem.as_str()),
+            None if !self.is_joined => self.shared.status.set_unready(&name, NOT_JOINED),
+            None => self.shared.status.set_ready(&name),
+        }
+    }
+
+    /// With `exit_at_end`: asks the group how far it is in the partitions that other members own.
+    fn look_elsewhere(&self) -> Result<(), Error> {
+        let Some(end) = &self.shared.end else { return Ok(()) };
+        let elsewhere = self.shared.not_held(end.open());
+        if elsewhere.is_empty() || !self.shared.figures.progress().joined {
+            return Ok(());
+        }
+        match self.consumer.committed(&elsewhere) {
+            Ok(committed) => {
+                let known = committed.into_iter().filter_map(|(place, offset)| Some((place, offset?)));
+                known.for_each(|(place, offset)| end.pass(&place, offset));
+                Ok(())
+            }
+            Err(error) if error.is_retryable() => {
+                warn!(%error, "the group's progress in other partitions is not known, asking again");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Commits what was processed, with the state, and leaves the group.
+    fn finish(mut self) -> Result<(), Error> {
+        let now = now_micros();
+        for held in &mut self.held {
+            held.lane.save_all(now, LEAVE_BYTES, &mut self.outbox);
+        }
+        match self.commit_now() {
+            Ok(()) => {}
+            // It is processed again by whoever gets the partitions.
+            Err(WriteError::GoBack(reason)) => {
+                warn!(reason, "the last commit failed");
+                self.writer.go_back()?;
+            }
+            Err(WriteError::Failed(error)) => return Err(error),
+        }
+        self.count();
+        self.counted.sensors = self.held.iter_mut().map(|held| held.lane.partition().sensors() as u64).sum();
+        self.publish();
+        Ok(self.consumer.close()?)
+    }
+}
+
+/// Records that follow each other in one partition.
+#[derive(Clone, Copy)]
+struct Run<'r> {
+    topic: &'r Arc<str>,
+    partition: i32,
+    index: usize,
+    kind: Kind,
+    wants_sequence: bool,
+}
+
+impl Run<'_> {
+    #[inline]
+    fn is_of(&self, record: &Record<'_>) -> bool {
+        self.partition == record.partition && Arc::ptr_eq(self.topic, record.topic)
+    }
+}
+
+/// Takes a reading in; why it is a dead letter, if it is one.
+#[inline]
+fn reading(
+    lane: &mut Lane,
+    record: &Record<'_>,
+    wants_sequence: bool,
+    now: i64,
+    scratch: &mut Scratch,
+    outbox: &mut Outbox,
+) -> Option<Letter> {
+    let Some(value) = record.value else {
+        lane.pass(record.offset + 1);
+        return Some(Letter::without_value());
+    };
+    match model::decode(value, scratch) {
+        Ok(reading) => {
+            Letter::of(lane.reading(&reading, intake::arrival(record, wants_sequence), now, outbox))
+        }
+        Err(reject) => {
+            lane.pass(record.offset + 1);
+            Some(Letter::undecodable(reject.reason(), &reject))
+        }
+    }
+}
+
+/// Takes an event in; why it is a dead letter, if it is one.
+fn event(lane: &mut Lane, record: &Record<'_>, now: i64, outbox: &mut Outbox) -> Option<Letter> {
+    match intake::event(record) {
+        Ok((event, time)) => {
+            let arrival = intake::arrival(record, false);
+            Letter::of(lane.event((&event.type_, &event.source), time, arrival, now, outbox))
+        }
+        Err(letter) => {
+            lane.pass(record.offset + 1);
+            Some(letter)
+        }
+    }
+}
+
+fn restorer(shared: &Shared, number: usize) -> RestorerFor<'_> {
+    RestorerFor { shared, number }
+}
+
+/// A [`Restorer`] that tells the figures of one worker how far it is.
+struct RestorerFor<'s> {
+    shared: &'s Shared,
+    number: usize,
+}
+
+impl RestorerFor<'_> {
+    fn with<T>(&self, work: impl FnOnce(&Restorer<'_>) -> T) -> T {
+        let shared = self.shared;
+        work(&Restorer {
+            options: &shared.options,
+            names: &shared.names,
+            settings: &shared.settings,
+            shutdown: &shared.shutdown,
+            seed: shared.seed,
+            progress: &|progress| shared.figures.of(self.number).restoring = Some(progress.clone()),
+        })
+    }
+
+    fn restore(&self, wanted: Vec<Wanted>, plan: &Arc<Plan>) -> Result<Option<Vec<Lane>>, Error> {
+        self.with(|restorer| restorer.restore(wanted, plan))
+    }
+
+    fn last_controls(
+        &self,
+        internal: i32,
+    ) -> Result<Option<std::collections::BTreeMap<TopicPartition, u64>>, Error> {
+        self.with(|restorer| restorer.last_controls(internal))
+    }
+}
+
+/// Tries until it succeeds, fails for good, or the end is asked for (`None`).
+fn persist<T>(
+    shared: &Shared,
+    mut work: impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
+    loop {
+        match work() {
+            Err(error) if is_passing(&error) => {
+                warn!(%error, "the brokers cannot do it yet, trying again");
+                if shared.shutdown.wait(RETRY_PAUSE) {
+                    return Ok(None);
+                }
+            }
+            other => return other,
+        }
+    }
+}
