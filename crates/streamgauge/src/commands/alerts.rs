@@ -36,6 +36,9 @@ const FLUSH: Duration = Duration::from_secs(30);
   streamgauge alerts show high-temperature-9f86d081884c7d65
   streamgauge alerts ack high-temperature-9f86d081884c7d65")]
 pub(crate) struct AlertsArgs {
+    /// The topic of alarms
+    #[arg(long, value_name = "TOPIC", default_value = ALERTS, global = true)]
+    topic: String,
     #[command(subcommand)]
     command: AlertsCommand,
 }
@@ -141,31 +144,34 @@ struct AboutArgs {
 
 /// Does what was asked.
 pub(crate) fn run(args: &AlertsArgs, context: &Context) -> anyhow::Result<Ending> {
+    let topic = args.topic.as_str();
     match &args.command {
-        AlertsCommand::List(args) => list(args, context),
-        AlertsCommand::Show { id } => show(id, context),
+        AlertsCommand::List(args) => list(args, topic, context),
+        AlertsCommand::Show { id } => show(id, topic, context),
         AlertsCommand::Ack { about, text } => {
-            write(about, PersonState::Acknowledged, None, text.as_deref(), context)
+            write(about, PersonState::Acknowledged, None, text.as_deref(), topic, context)
         }
         AlertsCommand::Snooze { about, time, text } => {
-            write(about, PersonState::Snoozed, Some(*time), text.as_deref(), context)
+            write(about, PersonState::Snoozed, Some(*time), text.as_deref(), topic, context)
         }
-        AlertsCommand::Note { about, text } => write(about, PersonState::Note, None, Some(text), context),
+        AlertsCommand::Note { about, text } => {
+            write(about, PersonState::Note, None, Some(text), topic, context)
+        }
     }
 }
 
 /// Reads the whole topic, as far as it is committed. What is no record of an alarm is passed over with a warning.
-fn read(context: &Context) -> anyhow::Result<Alarms> {
+fn read(topic: &str, context: &Context) -> anyhow::Result<Alarms> {
     let kafka = &context.settings.kafka;
     let cluster = Admin::connect(kafka, CONNECT_TIMEOUT)?.cluster()?;
-    let Some(topic) = cluster.topic(ALERTS) else {
+    let Some(info) = cluster.topic(topic) else {
         let bootstrap = kafka.bootstrap().to_owned();
-        return Err(kafka::Error::MissingTopic { topic: ALERTS.to_owned(), bootstrap }.into());
+        return Err(kafka::Error::MissingTopic { topic: topic.to_owned(), bootstrap }.into());
     };
-    let name: Arc<str> = ALERTS.into();
+    let name: Arc<str> = topic.into();
     let place = |partition| TopicPartition { topic: Arc::clone(&name), partition };
     let parts: Vec<_> =
-        topic.partitions.iter().map(|info| (place(info.partition), ReadAt::Beginning, None)).collect();
+        info.partitions.iter().map(|info| (place(info.partition), ReadAt::Beginning, None)).collect();
     let mut reader = PartitionReader::open(kafka, &parts)?;
     let (mut alarms, mut foreign) = (Alarms::default(), 0_u64);
     while let Some(batch) = reader.next_batch()? {
@@ -178,12 +184,12 @@ fn read(context: &Context) -> anyhow::Result<Alarms> {
         }
     }
     if foreign > 0 {
-        tracing::warn!(records = foreign, "records in the topic alerts are no alarms; they were passed over");
+        tracing::warn!(records = foreign, "records of the topic are no alarms; they were passed over");
     }
     Ok(alarms)
 }
 
-fn list(args: &ListArgs, context: &Context) -> anyhow::Result<Ending> {
+fn list(args: &ListArgs, topic: &str, context: &Context) -> anyhow::Result<Ending> {
     let pattern: Vec<String> = args.sensor.iter().cloned().collect();
     let sensors = engine::select::Select::compile(
         &pattern,
@@ -203,7 +209,7 @@ fn list(args: &ListArgs, context: &Context) -> anyhow::Result<Ending> {
         StateArg::Escalated => AlertState::Escalated,
         StateArg::Cleared => AlertState::Cleared,
     });
-    let all = read(context)?;
+    let all = read(topic, context)?;
     let mut alarms: Vec<&Alarm> = all
         .iter()
         .filter(|alarm| match state {
@@ -283,8 +289,8 @@ fn find<'a>(alarms: &'a Alarms, id: &str) -> anyhow::Result<&'a Alarm> {
     }
 }
 
-fn show(id: &str, context: &Context) -> anyhow::Result<Ending> {
-    let alarms = read(context)?;
+fn show(id: &str, topic: &str, context: &Context) -> anyhow::Result<Ending> {
+    let alarms = read(topic, context)?;
     let alarm = find(&alarms, id)?;
     if context.output == OutputFormat::Json {
         let mut object = to_json(alarm);
@@ -347,9 +353,10 @@ fn write(
     state: PersonState,
     snooze: Option<Duration>,
     text: Option<&str>,
+    topic: &str,
     context: &Context,
 ) -> anyhow::Result<Ending> {
-    let alarms = read(context)?;
+    let alarms = read(topic, context)?;
     let alarm = find(&alarms, &about.id)?;
     let user = || std::env::var("USER").ok().filter(|name| !name.is_empty());
     let Some(by) = about.by.clone().or_else(user) else {
@@ -373,7 +380,7 @@ fn write(
     };
     let (key, value) = (person_key(&record), serde_json::to_vec(&record)?);
     let producer = Producer::start(&context.settings.kafka, ProducerOptions::default())?;
-    let topic = producer.topic(ALERTS)?;
+    let topic = producer.topic(topic)?;
     let outgoing = Outgoing { key: Some(key.as_bytes()), value: Some(&value), ..Outgoing::default() };
     if !producer.send(&topic, &outgoing, &Shutdown::on_signals()?)? {
         bail!("interrupted before the record was written");

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use engine::Plan;
+use model::topics::{ALERTS, ANALYTICS, EVENTS, SENSOR_DATA};
 use processors::{Guarantee, PlanHandle, ProcessOptions, ProcessSummary, Topics, Watch};
 use runtime::{RateMeter, StopReason, Tasks};
 
@@ -69,9 +70,30 @@ pub(crate) struct ProcessArgs {
     /// Stop at the end of what was there at the start; open windows stay in the state
     #[arg(long)]
     exit_at_end: bool,
+    /// The topic of readings
+    #[arg(short, long, value_name = "TOPIC", default_value = SENSOR_DATA)]
+    topic: String,
+    /// The topic of events, read if a window counts events
+    #[arg(long, value_name = "TOPIC", default_value = EVENTS)]
+    events: String,
+    /// Where window summaries go
+    #[arg(long, value_name = "TOPIC", default_value = ANALYTICS)]
+    analytics: String,
+    /// Where alarms go
+    #[arg(long, value_name = "TOPIC", default_value = ALERTS)]
+    alerts: String,
 }
 
 impl ProcessArgs {
+    fn topics(&self) -> Topics {
+        Topics {
+            readings: self.topic.clone(),
+            events: self.events.clone(),
+            analytics: self.analytics.clone(),
+            alerts: self.alerts.clone(),
+        }
+    }
+
     /// The settings that these flags set.
     pub(crate) fn settings(&self, layer: &mut Layer) {
         let text = |text: &Option<String>| text.clone().map(Value::Text);
@@ -135,7 +157,9 @@ pub(crate) fn run(
     let process_settings = &context.settings.process;
     let instance = Instance::of(process_settings.instance.as_deref(), &process_settings.group)?;
     let reloading = Reloading::start(&plan, cli, loaded, hang_ups, &service)?;
-    let outcome = process(options(context, plan, &instance, args.exit_at_end), context, &service);
+    let options =
+        ProcessOptions { topics: args.topics(), ..options(context, plan, &instance, args.exit_at_end) };
+    let outcome = process(options, context, &service);
     let ending = Ending::of(&service.shutdown);
     reloading.stop();
     service.stop();
