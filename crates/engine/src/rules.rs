@@ -225,7 +225,7 @@ impl RuleBook {
 
     /// The clock time at which a [`tick`](Self::tick) would do something for a sensor that stays quiet; `None` if never.
     pub fn deadline(&self, class: Class, state: &RuleState, quiet: &Quiet<'_>) -> Option<EventTime> {
-        if !self.needs_ticks || quiet.newest == EventTime::from_micros(i64::MIN) && state.lives.is_empty() {
+        if !self.needs_ticks || quiet.is_unheard() && state.lives.is_empty() {
             return None;
         }
         let of_event_time =
@@ -234,7 +234,8 @@ impl RuleBook {
         // What was due before waits for the next moment of the clock.
         let next = quiet.clock.micros().saturating_add(1);
         let lives = lives.map(|time| of_event_time(time).max(next));
-        let silences = self.classes.get(usize::from(class)).into_iter().flat_map(|class| class.iter());
+        let class = self.classes.get(usize::from(class)).filter(|_| !quiet.is_unheard());
+        let silences = class.into_iter().flat_map(|class| class.iter());
         let silences = silences.flat_map(|place| {
             let on =
                 state.lives.iter().any(|life| life.rule == place.rule && life.phase != state::Phase::Resting);
@@ -275,7 +276,7 @@ impl RuleBook {
             let mut life = state.lives.iter().position(|life| life.rule == place.rule);
             let id = |since| rule.id(quiet.sensor_id, since, quiet.offset);
             let (mut told, mut sides) = (None, None);
-            if !rule.program.silences.is_empty() {
+            if !rule.program.silences.is_empty() && !quiet.is_unheard() {
                 let on = life.is_some_and(|life| state.lives[life].is_on());
                 let bound =
                     if on { rule.clear } else { rule.program.bound.map_or(f64::NAN, |(_, bound)| bound) };

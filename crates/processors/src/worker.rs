@@ -166,9 +166,9 @@ impl<'s> Own<'s> {
             let letter = match run.kind {
                 Kind::Readings => {
                     let wants_sequence = run.wants_sequence;
-                    reading(lane, &record, wants_sequence, now, &mut self.scratch, &mut self.outbox)
+                    reading(lane, &record, wants_sequence, &mut self.scratch, &mut self.outbox)
                 }
-                Kind::Events => event(lane, &record, now, &mut self.outbox),
+                Kind::Events => event(lane, &record, &mut self.outbox),
             };
             match letter {
                 None => taken += 1,
@@ -547,7 +547,6 @@ fn reading(
     lane: &mut Lane,
     record: &Record<'_>,
     wants_sequence: bool,
-    now: i64,
     scratch: &mut Scratch,
     outbox: &mut Outbox,
 ) -> Option<Letter> {
@@ -556,9 +555,7 @@ fn reading(
         return Some(Letter::without_value());
     };
     match model::decode(value, scratch) {
-        Ok(reading) => {
-            Letter::of(lane.reading(&reading, intake::arrival(record, wants_sequence), now, outbox))
-        }
+        Ok(reading) => Letter::of(lane.reading(&reading, intake::arrival(record, wants_sequence), outbox)),
         Err(reject) => {
             lane.pass(record.offset + 1);
             Some(Letter::undecodable(reject.reason(), &reject))
@@ -567,11 +564,11 @@ fn reading(
 }
 
 /// Takes an event in; why it is a dead letter, if it is one.
-fn event(lane: &mut Lane, record: &Record<'_>, now: i64, outbox: &mut Outbox) -> Option<Letter> {
+fn event(lane: &mut Lane, record: &Record<'_>, outbox: &mut Outbox) -> Option<Letter> {
     match intake::event(record) {
         Ok((event, time)) => {
             let arrival = intake::arrival(record, false);
-            Letter::of(lane.event((&event.type_, &event.source), time, arrival, now, outbox))
+            Letter::of(lane.event((&event.type_, &event.source), time, arrival, outbox))
         }
         Err(letter) => {
             lane.pass(record.offset + 1);

@@ -61,6 +61,10 @@ pub(super) fn of_id(id: &str) -> usize {
     (hash ^ (hash >> 32)) as usize % SHARDS
 }
 
+/// The deadline where the next tick has to look at every sensor: rules that are new may have been due before, at a time of
+/// the clock that they were not asked at.
+pub(super) const AT_ONCE: i64 = i64::MIN;
+
 /// How soon after a reading a tick can do something, where rules look at the time: the driver's ticks are not closer.
 const RULES_LOOK_AFTER: i64 = 1_000_000;
 
@@ -255,6 +259,9 @@ impl Shard {
         if self.due_at > now {
             return false;
         }
+        if self.due_at == AT_ONCE {
+            return !self.sensors.is_empty();
+        }
         self.find_due(shared);
         self.due_at <= now
     }
@@ -307,7 +314,7 @@ impl Shard {
         if sequence <= self.last_sequence {
             return;
         }
-        (self.last_sequence, self.dirty, self.due_at) = (sequence, true, EventTime::MIN.micros());
+        (self.last_sequence, self.dirty, self.due_at) = (sequence, true, AT_ONCE);
         for sensor in &mut self.sensors {
             let event = sensor.id.contains(super::EVENT_ID_SEPARATOR);
             // What has no place in the new plan is told under the old one.

@@ -20,7 +20,7 @@
 
 use super::cell::Cell;
 use super::sensor::Sensor;
-use super::shard::{Shard, Shared};
+use super::shard::{self, Shard, Shared};
 use super::window::Window;
 use super::{EVENT_ID_SEPARATOR, SnapshotError};
 use crate::exact::Sum;
@@ -155,8 +155,8 @@ pub(super) fn read(
     if !from.left.is_empty() {
         return Err(from.damaged("the end"));
     }
-    // Found again with the first tick.
-    shard.due_at = shard.clock;
+    // A change of rules may have come after the last tick: what is due is found with the next.
+    shard.due_at = shard::AT_ONCE;
     Ok(())
 }
 
@@ -167,7 +167,7 @@ fn read_sensor(
     from: &mut Reader<'_>,
 ) -> Result<Sensor, SnapshotError> {
     let id = from.text("a sensor's id")?;
-    if super::shard::of_id(id) != shard {
+    if shard::of_id(id) != shard {
         return Err(from.damaged("a sensor's id"));
     }
     let event = id.contains(EVENT_ID_SEPARATOR);

@@ -84,6 +84,13 @@ pub struct Quiet<'a> {
     pub clock: EventTime,
 }
 
+impl Quiet<'_> {
+    /// Whether the sensor is known by readings alone that were not accepted: there is no silence after none.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.newest == EventTime::MIN
+    }
+}
+
 /// Where readings come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceRef<'a> {

@@ -12,8 +12,8 @@ use super::outbox::{Outbox, Target};
 use super::saver::Saver;
 use super::snapshots::{Found, write_plan_key};
 
-/// So far the clock has to move for a tick before input, in microseconds.
-pub(super) const TICK: i64 = 1_000_000;
+/// So far the clock has to move for a tick, in microseconds. The engine relies on it: rules are not looked at more often.
+const TICK: i64 = 1_000_000;
 
 /// One input partition: the engine's state, the position, the clock. All times are in microseconds since the epoch.
 #[derive(Debug)]
@@ -125,21 +125,19 @@ impl Lane {
     /// To be called before a run of records: lets the engine know what time it is, if that is news.
     #[inline]
     pub fn before_input(&mut self, now: i64, out: &mut Outbox) {
-        if now.saturating_sub(self.clock) >= TICK {
+        if self.may_tick(now) {
             self.tick(now, out);
         }
     }
 
+    #[inline]
+    fn may_tick(&self, now: i64) -> bool {
+        now.saturating_sub(self.clock) >= TICK
+    }
+
     /// Takes a reading in. To be called in the order of offsets.
     #[inline]
-    pub fn reading(
-        &mut self,
-        reading: &Reading<'_>,
-        arrival: Arrival,
-        now: i64,
-        out: &mut Outbox,
-    ) -> Verdict {
-        self.judge(reading.time, now, out);
+    pub fn reading(&mut self, reading: &Reading<'_>, arrival: Arrival, out: &mut Outbox) -> Verdict {
         self.pass(arrival.offset + 1);
         self.partition.observe(reading, arrival, out)
     }
@@ -150,20 +148,10 @@ impl Lane {
         (event_type, source): (&str, &str),
         time: EventTime,
         arrival: Arrival,
-        now: i64,
         out: &mut Outbox,
     ) -> Verdict {
-        self.judge(time, now, out);
         self.pass(arrival.offset + 1);
         self.partition.observe_event(event_type, source, time, arrival, out)
-    }
-
-    /// Whether a record lies in the future is judged by the time of now, not by that of the last tick.
-    #[inline]
-    fn judge(&mut self, time: EventTime, now: i64, out: &mut Outbox) {
-        if self.partition.wants_tick(time) && now > self.clock {
-            self.tick(now, out);
-        }
     }
 
     /// Notes that everything before this offset was processed, whatever it was.
@@ -176,7 +164,7 @@ impl Lane {
 
     /// To be called now and then, also without input: closes what the clock closes. Whether there was something.
     pub fn idle(&mut self, now: i64, out: &mut Outbox) -> bool {
-        let is_due = now > self.clock && self.partition.due(EventTime::from_micros(now));
+        let is_due = self.may_tick(now) && self.partition.due(EventTime::from_micros(now));
         if is_due {
             self.tick(now, out);
         }
