@@ -11,9 +11,11 @@ def from_hex(text):
     return None if text is None else bytes.fromhex(text)
 
 
-def records(bootstrap, topic):
+def records(bootstrap, topic, **options):
     """Every record from the beginning to the end that each partition has now; no group, nothing is committed."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, **options
+    )
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
         raise SystemExit(f"there is no topic {topic}")

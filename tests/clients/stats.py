@@ -125,4 +125,5 @@ def main():
     print(json.dumps({**totals, "sensors": len(by_sensor), "by_sensor": by_sensor}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ mod foreign_clients;
 mod full_disk;
 mod harness;
 mod operation;
+mod processing;
 mod rebalance;
 mod replay;
 mod security;

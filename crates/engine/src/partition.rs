@@ -255,6 +255,14 @@ impl Partition {
         self.find_horizon();
     }
 
+    /// Sets the clock of shards that are behind it, for a replay of which the ticks are lost. Nothing is done by it.
+    pub fn assume_clock(&mut self, time: EventTime) {
+        for shard in &mut self.shards {
+            shard.clock = shard.clock.max(time.micros());
+        }
+        self.find_horizon();
+    }
+
     /// Goes on under another plan. Windows of a definition that both plans have are kept; open windows of others are told
     /// as they are, if they were not, and dropped. Detectors and alarms of a rule that did not change are kept.
     pub fn change_plan<O: Output>(&mut self, plan: Arc<Plan>, sequence: u64, out: &mut O) {

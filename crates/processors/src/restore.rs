@@ -124,7 +124,8 @@ impl Restorer<'_> {
                 controls = read;
             }
             match Replay::new(spot.clone(), candidates, controls, plans, plan, self.seed) {
-                Ok(replay) => {
+                Ok(mut replay) => {
+                    replay.assume_clock(now_micros());
                     for notice in replay.notices() {
                         tell(spot, notice);
                     }

@@ -249,6 +249,15 @@ impl Replay {
         })
     }
 
+    /// Takes the time for what control records would have said that are gone: without a clock, every reading would be in the
+    /// future. Does nothing where none is missing.
+    pub fn assume_clock(&mut self, now: i64) {
+        if self.notices.iter().any(|notice| matches!(notice, Notice::MissingControls { .. })) {
+            self.clock = self.clock.max(now);
+            self.partition.assume_clock(EventTime::from_micros(now));
+        }
+    }
+
     /// The input partition.
     pub fn place(&self) -> &TopicPartition {
         &self.spot.place
