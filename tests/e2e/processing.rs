@@ -16,6 +16,7 @@ on_every_broker!(
     bad_input_is_a_dead_letter_and_nothing_else,
     rules_are_read_again_while_it_runs,
     state_that_was_deleted_is_built_again,
+    a_backtest_finds_the_injected_faults,
 );
 
 const PLAN: &str = r#"
@@ -267,4 +268,45 @@ fn state_that_was_deleted_is_built_again(kind: Kind) {
         assert_eq!(found[what], nothing, "{what}: {found}");
     }
     assert_eq!(found["windows"], 12);
+}
+
+fn a_backtest_finds_the_injected_faults(kind: Kind) {
+    let stage = Stage::shared(kind, "backtest");
+    let faults = ["--faults", "spike=0.002,stuck=0.001,malformed=0.001", "--seed", "5"];
+    let fixed = ["produce", "sensors", "--topic", &stage.topic, "--num-sensors", "20", "--speed", "max"];
+    let simulated = ["--interval", "1", "--count", "20000", "--start-time", "2024-11-07T10:00:00"];
+    let produced =
+        stage.run(&[&fixed[..], &faults, &simulated, &["-o", "json"]].concat()).expect_success().summary();
+    let rules = r#"
+        [[rules]]
+        name = "jump"
+        when = "robust(temperature) > 12 or robust(humidity) > 12 or robust(pressure) > 12"
+        [[rules]]
+        name = "stuck"
+        when = "stuck(temperature, 20s)"
+        [[rules]]
+        name = "never"
+        when = "temperature > 1000"
+    "#;
+    let plan = stage.write("rules.toml", rules);
+    let plan = plan.to_str().expect("UTF-8");
+    let found = stage.json(&["rules", "backtest", plan, "--topic", &stage.topic]);
+    assert_eq!(found["records"], 20_000);
+    assert_eq!(found["undecodable"], produced["faults"]["malformed"]);
+    let of = |name: &str| {
+        let mut rules = found["rules"].as_array().expect("rules").iter();
+        rules.find(|rule| rule["rule"] == name).unwrap_or_else(|| panic!("no {name} in {found}")).clone()
+    };
+    let recall = |rule: &Value, label: &str| {
+        let mut labels = rule["labels"].as_array().expect("labels").iter();
+        labels.find(|row| row["label"] == label).and_then(|row| row["recall"].as_f64()).unwrap_or(0.0)
+    };
+    // A spike of the humidity beyond 100 % is no jump but `implausible`, which is in no other rule.
+    assert!(recall(&of("jump"), "spike") > 0.5, "{found:#}");
+    assert!(recall(&of("stuck"), "stuck") > 0.8, "{found:#}");
+    assert!(of("stuck")["precision"].as_f64() > Some(0.9), "{found:#}");
+    assert_eq!(of("never")["alarms"], 0);
+    // It writes nothing and joins nothing.
+    let groups = stage.json(&["groups", "list"]);
+    assert!(!groups.to_string().contains(&stage.topic), "{groups}");
 }

@@ -4,6 +4,8 @@
 //! [{"file", "line", "column", "item", "key", "problem"}]}`; `list` prints an array with an object per rule: `{"rule", "when",
 //! "clear", "for_seconds", "clear_for_seconds", "severity", "escalate_after_seconds", "sensors", "max_per_hour"}`.
 
+mod backtest;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +25,8 @@ use crate::settings::{Loaded, Origin, PlanMistake};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   streamgauge rules check rules.toml
-  streamgauge rules list")]
+  streamgauge rules list
+  streamgauge rules backtest rules.toml")]
 pub(crate) struct RulesArgs {
     #[command(subcommand)]
     command: RulesCommand,
@@ -32,6 +35,7 @@ pub(crate) struct RulesArgs {
 #[derive(Debug, Subcommand)]
 enum RulesCommand {
     Check(CheckArgs),
+    Backtest(backtest::BacktestArgs),
     /// List the rules in force
     #[command(after_help = "Examples:
   streamgauge rules list
@@ -57,6 +61,7 @@ impl RulesArgs {
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.command {
             RulesCommand::Check(args) => args.file.as_deref(),
+            RulesCommand::Backtest(args) => args.file.as_deref(),
             RulesCommand::List => None,
         }
     }
@@ -72,6 +77,7 @@ pub(crate) fn run(args: &RulesArgs, loaded: &Loaded, context: &Context) -> anyho
     let plan = &context.settings.process.plan;
     match &args.command {
         RulesCommand::Check(_) => checked(plan, loaded, context.output),
+        RulesCommand::Backtest(args) => backtest::run(args, context),
         RulesCommand::List => list(plan, context.output),
     }
 }
