@@ -163,6 +163,9 @@ impl<'s> Own<'s> {
                 }
             };
             let lane = &mut self.held[run.index].lane;
+            if !run.is_live {
+                lane.before_input(appended(&record, now), &mut self.outbox);
+            }
             let letter = match run.kind {
                 Kind::Readings => {
                     let wants_sequence = run.wants_sequence;
@@ -195,13 +198,16 @@ impl<'s> Own<'s> {
             return None;
         };
         let lane = &mut self.held[index].lane;
-        lane.before_input(now, &mut self.outbox);
+        if lane.is_live() {
+            lane.before_input(now, &mut self.outbox);
+        }
         Some(Run {
             topic: record.topic,
             partition: record.partition,
             index,
             kind: self.shared.names.kind(record.topic),
             wants_sequence: lane.plan().needs_sequence(),
+            is_live: lane.is_live(),
         })
     }
 
@@ -236,6 +242,10 @@ impl<'s> Own<'s> {
         // Also behind transaction markers, which are no records but have offsets.
         if let Some(held) = self.held.iter_mut().find(|held| held.lane.place() == place) {
             held.lane.pass(offset);
+            // At the end of what was there at the start, time does not go on: open windows stay open.
+            if self.shared.end.is_none() {
+                held.lane.caught_up();
+            }
             if held.lane.is_changed() {
                 self.pace.moved(now_micros());
             }
@@ -532,6 +542,7 @@ struct Run<'r> {
     index: usize,
     kind: Kind,
     wants_sequence: bool,
+    is_live: bool,
 }
 
 impl Run<'_> {
@@ -539,6 +550,12 @@ impl Run<'_> {
     fn is_of(&self, record: &Record<'_>) -> bool {
         self.partition == record.partition && Arc::ptr_eq(self.topic, record.topic)
     }
+}
+
+/// When a record was appended, in microseconds since the epoch; `now` if it does not say, or says a time to come.
+#[inline]
+fn appended(record: &Record<'_>, now: i64) -> i64 {
+    record.timestamp_ms().map_or(now, |millis| now.min(millis.saturating_mul(1_000)))
 }
 
 /// Takes a reading in; why it is a dead letter, if it is one.

@@ -1,4 +1,10 @@
 //! One input partition under way.
+//!
+//! # The clock
+//! A lane that has not caught up with its input goes by when the records were appended: had it run then, this would have
+//! been the time. So neither an outage nor a long way behind makes sensors look silent that were not. When it has caught up
+//! ([`Lane::caught_up`]) the clock is that of the wall, also without input. It never goes back, and moves in steps of a
+//! second at least.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +37,8 @@ pub struct Lane {
     saver: Saver,
     /// Whether something is to be committed.
     is_changed: bool,
+    /// Whether it has caught up with its input since it was made.
+    is_live: bool,
 }
 
 /// Where a lane is.
@@ -90,6 +98,7 @@ impl Lane {
             sequence,
             clock,
             is_changed: false,
+            is_live: false,
         }
     }
 
@@ -122,7 +131,19 @@ impl Lane {
         &mut self.partition
     }
 
-    /// To be called before a run of records: lets the engine know what time it is, if that is news.
+    /// Notes that all input there was is processed: from here on the clock is that of the wall.
+    pub fn caught_up(&mut self) {
+        self.is_live = true;
+    }
+
+    /// Whether the clock is that of the wall.
+    #[inline]
+    pub fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// To be called before input: lets the engine know what time it is, if that is news. For a lane that is not live that is
+    /// when the record was appended, and to be called before each; for one that is, it is now, once for a run of records.
     #[inline]
     pub fn before_input(&mut self, now: i64, out: &mut Outbox) {
         if self.may_tick(now) {
@@ -162,9 +183,10 @@ impl Lane {
         }
     }
 
-    /// To be called now and then, also without input: closes what the clock closes. Whether there was something.
+    /// To be called now and then, also without input: closes what the clock closes. Whether there was something. Does nothing
+    /// before the lane has caught up.
     pub fn idle(&mut self, now: i64, out: &mut Outbox) -> bool {
-        let is_due = self.may_tick(now) && self.partition.due(EventTime::from_micros(now));
+        let is_due = self.is_live && self.may_tick(now) && self.partition.due(EventTime::from_micros(now));
         if is_due {
             self.tick(now, out);
         }

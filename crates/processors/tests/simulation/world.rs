@@ -93,6 +93,8 @@ impl Tally {
 #[derive(Clone, Debug)]
 pub(crate) struct Input {
     pub(crate) offset: i64,
+    /// When it was appended.
+    appended: i64,
     pub(crate) reading: Option<(String, i64, f64)>,
 }
 
@@ -221,7 +223,7 @@ impl World {
             let gap = i64::from(self.random.one_in(10));
             let log = &mut self.broker.inputs[partition];
             let offset = log.end + gap;
-            log.records.push(Input { offset, reading });
+            log.records.push(Input { offset, appended: self.now, reading });
             log.end = offset + 1;
             self.tally.records += 1;
         }
@@ -242,16 +244,22 @@ impl World {
             // Some records come twice: the engine knows them by their offsets.
             let from = if again { lane.position() - 4 } else { lane.position() };
             let records = broker.inputs[partition as usize].from(from);
-            let mut is_first = true;
+            let is_live = lane.is_live();
+            if is_live && !records.is_empty() {
+                lane.before_input(now, &mut worker.outbox);
+            }
             for record in &records[..records.len().min(limit)] {
                 if record.offset < lane.position() && record.reading.is_none() {
                     continue;
                 }
-                if std::mem::take(&mut is_first) {
-                    lane.before_input(now, &mut worker.outbox);
+                if !is_live {
+                    lane.before_input(record.appended.min(now), &mut worker.outbox);
                 }
                 let letter = process(lane, record, &mut worker.outbox);
                 worker.transaction.letters.extend(letter.map(|reason| (partition, record.offset, reason)));
+            }
+            if records.len() <= limit {
+                lane.caught_up();
             }
             if lane.idle(now, &mut worker.outbox) || lane.is_changed() {
                 worker.pace.moved(now);
