@@ -1,8 +1,8 @@
 """Tumbling windows computed from the readings without streamgauge, and compared with what is in analytics.
 
-    windows.py BOOTSTRAP READINGS ANALYTICS SIZE GRACE DISORDER
+    windows.py BOOTSTRAP READINGS ANALYTICS SIZE GRACE DISORDER [WINDOW]
 
-The times are seconds. Each sensor's watermark is its newest reading less DISORDER; a window takes a reading unless its end
+The times are seconds. Only summaries of the window of this name count, all if none is given. Each sensor's watermark is its newest reading less DISORDER; a window takes a reading unless its end
 and GRACE lie at or before the watermark, and is told when its end does. Only what is committed is read of analytics. Prints
 {"windows": how many must have been told, "late": readings that none takes, "revisions": records beyond the first of each
 window, "missing", "unexpected", "doubled" (a revision twice), "wrong": up to five each, as text}.
@@ -64,11 +64,14 @@ def differs(found, expected):
 
 def main():
     bootstrap, readings, analytics = sys.argv[1:4]
-    size, grace, disorder = (round(float(seconds) * 1e6) for seconds in sys.argv[4:])
+    size, grace, disorder = (round(float(seconds) * 1e6) for seconds in sys.argv[4:7])
+    wanted = sys.argv[7:]
     expected, late = expected_windows(bootstrap, readings, size, grace, disorder)
     seen, newest, doubled, revisions = set(), {}, [], 0
     for record in clients.records(bootstrap, analytics, isolation_level="read_committed"):
         told = json.loads(record.value)
+        if wanted and told["window"] not in wanted:
+            continue
         window = (told["sensor_id"], told["metric"], micros(told["start"]))
         if (window, told["revision"]) in seen:
             doubled.append(f"{window} revision {told['revision']}")

@@ -17,6 +17,7 @@ mod full_disk;
 mod harness;
 mod operation;
 mod processing;
+mod processing_crashes;
 mod rebalance;
 mod replay;
 mod security;
