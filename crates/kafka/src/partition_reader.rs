@@ -102,7 +102,11 @@ impl PartitionReader {
             return Ok(None);
         }
         let mut batch = self.consumer.fetch(MAX_BATCH, FETCH_WAIT);
-        for notice in batch.take_notices() {
+        let notices = batch.take_notices();
+        self.topics.learn(batch.messages());
+        // Before the notices: the end of a partition is told together with the records before it.
+        self.take(&mut batch)?;
+        for notice in notices {
             match notice.error() {
                 Some(ErrorCode::PartitionEOF) => {
                     self.pass(&notice.topic_name(), notice.partition(), notice.offset())?;
@@ -114,8 +118,6 @@ impl PartitionReader {
                 _ => {}
             }
         }
-        self.topics.learn(batch.messages());
-        self.take(&mut batch)?;
         Ok(Some(Batch::new(batch, &mut self.topics)))
     }
 

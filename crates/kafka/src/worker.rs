@@ -234,21 +234,22 @@ impl Worker {
         }
     }
 
-    /// Splits what was fetched into records, now, and notices, later.
+    /// Splits what was fetched into records, now, and notices, later: the end of a partition is told together with the
+    /// records before it.
     fn sort_out(&mut self, mut batch: NativeBatch) -> Result<Option<Event>, Error> {
-        for notice in batch.take_notices() {
+        let notices = batch.take_notices();
+        let records = (!batch.messages().is_empty()).then(|| Batch::new(batch, &mut self.topics));
+        if let Some(batch) = &records {
+            self.consumer.client().shared().note_success();
+            self.last_progress = Instant::now();
+            for record in batch.iter() {
+                self.positions.hand_out(record.topic, record.partition, record.offset, record.offset + 1);
+            }
+        }
+        for notice in notices {
             self.take_notice(&notice)?;
         }
-        if batch.messages().is_empty() {
-            return Ok(self.waiting.pop_front());
-        }
-        self.consumer.client().shared().note_success();
-        self.last_progress = Instant::now();
-        let batch = Batch::new(batch, &mut self.topics);
-        for record in batch.iter() {
-            self.positions.hand_out(record.topic, record.partition, record.offset, record.offset + 1);
-        }
-        Ok(Some(Event::Records(batch)))
+        Ok(records.map(Event::Records).or_else(|| self.waiting.pop_front()))
     }
 
     fn take_notice(&mut self, notice: &NativeMessage) -> Result<(), Error> {

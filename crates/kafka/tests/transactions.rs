@@ -159,3 +159,25 @@ fn what_is_committed_is_seen_with_its_offsets_and_what_is_aborted_never_is() {
         worker.close().unwrap();
     }
 }
+
+/// The end of a partition is told in the same fetch as the records before it: they must not be taken for what lies beyond.
+#[test]
+fn a_reader_misses_nothing_before_the_end() {
+    const RECORDS: usize = 1_500;
+    const READS: usize = 4;
+    for kind in Kind::ALL {
+        let settings = settings(kind);
+        let topic = new_topic(&settings, 1);
+        let texts: Vec<String> = (0..RECORDS).map(|number| number.to_string()).collect();
+        let mut producer = connect(&settings, &unique("id"));
+        for part in texts.chunks(100) {
+            let to = producer.topic(&topic).unwrap();
+            producer.begin().unwrap();
+            part.iter().for_each(|text| producer.send(&to, &value(text)).unwrap());
+            producer.commit().unwrap();
+        }
+        for _ in 0..READS {
+            assert_eq!(committed(&settings, &topic).len(), RECORDS);
+        }
+    }
+}
