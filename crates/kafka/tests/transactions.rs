@@ -173,7 +173,9 @@ fn a_reader_misses_nothing_before_the_end() {
         for part in texts.chunks(100) {
             let to = producer.topic(&topic).unwrap();
             producer.begin().unwrap();
-            part.iter().for_each(|text| producer.send(&to, &value(text)).unwrap());
+            for text in part {
+                producer.send(&to, &value(text)).unwrap();
+            }
             producer.commit().unwrap();
         }
         for _ in 0..READS {
