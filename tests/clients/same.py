@@ -1,9 +1,10 @@
 """Whether two topics hold the same for a reader of what is committed: for each key the same values in the same order.
 
-    same.py BOOTSTRAP TOPIC OTHER
+    same.py BOOTSTRAP TOPIC OTHER [at-least-once]
 
 Prints {"records", "others", "keys", "differing", "examples"}: how many records each has, how many keys there are in both
-together, how many of them differ, and the first three of those with what comes where they part. confluent-kafka.
+together, how many of them differ, and the first three of those with what comes where they part. With at-least-once the topic may
+hold stretches of its values again: what is new must come in the order of the other, and nothing else. confluent-kafka.
 """
 
 import json
@@ -56,6 +57,10 @@ def by_key(bootstrap, topic):
     return found
 
 
+def without_repeats(values):
+    return list(dict.fromkeys(values))
+
+
 def parting(own, other):
     """What comes where two lists part."""
     at = next((at for at, pair in enumerate(zip(own, other)) if pair[0] != pair[1]), min(len(own), len(other)))
@@ -63,12 +68,15 @@ def parting(own, other):
 
 
 def main():
-    bootstrap, topic, other = sys.argv[1:]
+    bootstrap, topic, other = sys.argv[1:4]
     left, right = by_key(bootstrap, topic), by_key(bootstrap, other)
+    records = sum(map(len, left.values()))
+    if sys.argv[4:] == ["at-least-once"]:
+        left = {key: without_repeats(values) for key, values in left.items()}
     keys = sorted(left.keys() | right.keys())
     differing = [key for key in keys if left.get(key, []) != right.get(key, [])]
     print(json.dumps({
-        "records": sum(map(len, left.values())),
+        "records": records,
         "others": sum(map(len, right.values())),
         "keys": len(keys),
         "differing": len(differing),

@@ -177,6 +177,61 @@ fn python(script: &str, arguments: &[&str]) -> Value {
     serde_json::from_str(&output).expect("the script prints JSON")
 }
 
+/// What at-least-once promises: after kills everything is there, in order, and some of it more than once.
+#[test]
+fn killed_processors_say_everything_at_least_once() {
+    let stage = Stage::shared(Kind::Embedded, "kill-process-once-or-more");
+    stage.write("settings.toml", SETTINGS);
+    let harmed = Output::create(&stage, "harmed", &[]);
+    let mut load = Load::start(&stage, RATE, &[]);
+    let (mut random, name) = (Random::new(), unique("a"));
+    let at_least_once = ["--guarantee", "at-least-once"];
+    let mut instance = harmed.start(&stage, &name, true, &at_least_once);
+    for _ in 0..8 {
+        load.wait_for_more(1 + random.below(MOST_BETWEEN));
+        instance.kill();
+        instance = harmed.start(&stage, &name, true, &at_least_once);
+    }
+    load.running.signal(Signal::Interrupt);
+    load.running.finish(PATIENCE).expect_code(130);
+    instance.signal(Signal::Terminate);
+    instance.finish(PATIENCE).expect_code(143);
+    let last = [&at_least_once[..], &["--exit-at-end"]].concat();
+    harmed.start(&stage, &unique("last"), false, &last).finish(PATIENCE).expect_success();
+    let calm = Output::create(&stage, "calm", &[]);
+    calm.finish(&stage, &unique("calm"));
+    for (own, other) in [(&harmed.analytics, &calm.analytics), (&harmed.alerts, &calm.alerts)] {
+        let found = python("same.py", &[stage.bootstrap(), own, other, "at-least-once"]);
+        assert_eq!(found["differing"], 0, "{own}: {found}");
+        assert!(found["records"].as_u64() >= found["others"].as_u64(), "{found}");
+    }
+}
+
+/// An instance with the others' snapshots at hand goes on where one that is killed was.
+#[test]
+fn a_standby_goes_on_for_who_is_killed() {
+    let stage = Stage::shared(Kind::Embedded, "standby");
+    stage.write("settings.toml", SETTINGS);
+    let harmed = Output::create(&stage, "harmed", &[]);
+    let mut load = Load::start(&stage, RATE, &[]);
+    let first = harmed.start(&stage, &unique("first"), false, &[]);
+    load.wait_for_more(20_000);
+    let mut standby = harmed.start(&stage, &unique("standby"), false, &["--standby"]);
+    let restored = |standby: &Running| standby.stderr().matches("state restored").count();
+    standby.wait_until("a share of the partitions", |standby| (restored(standby) > 0).then_some(()));
+    load.wait_for_more(10_000);
+    let before = restored(&standby);
+    first.kill();
+    standby.wait_until("the rest of the partitions", |standby| (restored(standby) > before).then_some(()));
+    load.wait_for_more(5_000);
+    load.running.signal(Signal::Interrupt);
+    let produced = load.running.finish(PATIENCE).expect_code(130).summary();
+    standby.signal(Signal::Terminate);
+    standby.finish(PATIENCE).expect_code(143);
+    harmed.finish(&stage, &unique("last"));
+    compare(&stage, &harmed, &produced);
+}
+
 /// One of three brokers is killed and comes back while processors work; nothing is lost and nothing is there twice.
 #[test]
 fn a_killed_broker_takes_nothing_with_it() {

@@ -35,8 +35,8 @@ pub(crate) struct Names {
     pub(crate) inputs: Vec<String>,
     /// How many partitions each internal topic has.
     pub(crate) internal_partitions: i32,
-    /// How many partitions there are to read.
-    pub(crate) input_partitions: usize,
+    /// The partitions that there are to read.
+    pub(crate) places: Vec<TopicPartition>,
 }
 
 impl Names {
@@ -57,12 +57,16 @@ impl Names {
             snapshots: format!("{INTERNAL_PREFIX}{group}.snapshots"),
             inputs: inputs(topics, plan),
             internal_partitions: 0,
-            input_partitions: 0,
+            places: Vec::new(),
         };
         let cluster = admin.cluster()?;
         let counts = names.inputs.iter().map(|name| partitions(&cluster, name, settings));
         let counts = counts.collect::<Result<Vec<usize>, Error>>()?;
-        names.input_partitions = counts.iter().sum();
+        for (name, count) in names.inputs.iter().zip(&counts) {
+            let topic: Arc<str> = name.as_str().into();
+            let place = |partition| TopicPartition { topic: Arc::clone(&topic), partition };
+            names.places.extend((0..*count as i32).map(place));
+        }
         for output in [&names.analytics, &names.alerts] {
             partitions(&cluster, output, settings)?;
         }

@@ -14,6 +14,7 @@ mod meters;
 mod options;
 mod process;
 mod restore;
+mod standby;
 mod summary;
 mod watch;
 mod worker;

@@ -12,6 +12,7 @@ use crate::end::End;
 use crate::figures::Figures;
 use crate::inputs::Names;
 use crate::meters::Meters;
+use crate::standby::{self, Standby};
 use crate::worker;
 use crate::{Error, ProcessOptions, ProcessSummary};
 
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) figures: Arc<Figures>,
     pub(crate) meters: Meters,
     pub(crate) end: Option<End>,
+    pub(crate) standby: Option<Standby>,
     pub(crate) status: Status,
     pub(crate) shutdown: Shutdown,
     /// Of the engine's hash tables.
@@ -77,15 +79,16 @@ pub fn run(
     let names = Names::look_up(&options.topics, &options.group, &plan, &admin, settings)?;
     let end = if options.exit_at_end { Some(ends(&names, &admin)?) } else { None };
     drop(admin);
-    let workers = worker_count(options.workers, names.input_partitions);
+    let workers = worker_count(options.workers, names.places.len());
     let figures = Arc::new(Figures::new(workers));
     options.watch.begin(&figures);
     let shared = Arc::new(Shared {
         meters: Meters::new(metrics, &options.group),
         options: options.clone(),
         settings: settings.clone(),
-        names,
         figures,
+        standby: options.standby.then(|| Standby::new(&names, settings)),
+        names,
         end,
         status: status.clone(),
         shutdown: shutdown.clone(),
@@ -100,6 +103,12 @@ pub fn run(
         tasks
             .spawn(name.clone(), move || worker::work(&own, number))
             .map_err(|source| Error::Thread { name, source })?;
+    }
+    if options.standby {
+        let own = Arc::clone(&shared);
+        let work = move || own.standby.as_ref().map_or(Ok(()), |standby| standby.work(&own.shutdown));
+        let name = standby::THREAD_NAME.to_owned();
+        tasks.spawn(name.clone(), work).map_err(|source| Error::Thread { name, source })?;
     }
     tasks.join(options.drain_timeout).map_err(unwrap_task_error)?;
     Ok(summary(&shared, start))

@@ -12,10 +12,11 @@ use tracing::{debug, info, warn};
 
 use crate::driver::control::{Control, read_key};
 use crate::driver::recovery::{Candidates, Committed, Notice, Replay};
-use crate::driver::snapshots::{Collector, Plans};
+use crate::driver::snapshots::{Collector, Found, Plans};
 use crate::driver::{Lane, Spot};
 use crate::inputs::{Kind, Names};
 use crate::intake;
+use crate::standby::Standby;
 use crate::watch::RestoreProgress;
 use crate::{Error, Guarantee, ProcessOptions};
 
@@ -33,6 +34,8 @@ pub(crate) struct Restorer<'a> {
     pub(crate) names: &'a Names,
     pub(crate) settings: &'a KafkaSettings,
     pub(crate) shutdown: &'a Shutdown,
+    /// Keeps snapshots at hand, if that is wanted.
+    pub(crate) standby: Option<&'a Standby>,
     pub(crate) seed: u64,
     /// Is told how far it is.
     pub(crate) progress: &'a dyn Fn(&RestoreProgress),
@@ -45,6 +48,29 @@ pub(crate) struct Wanted {
     pub(crate) committed: Committed,
 }
 
+/// The snapshots of some partitions.
+struct Snapshots {
+    found: BTreeMap<TopicPartition, Found>,
+    plans: Plans,
+    unreadable: u64,
+    /// How many records were read for them.
+    records: u64,
+}
+
+impl Snapshots {
+    /// A copy of what is at hand.
+    fn of(collector: &Collector, places: &[&TopicPartition], records: u64) -> Self {
+        let found =
+            |place: &&TopicPartition| ((*place).clone(), collector.found(&place.topic, place.partition));
+        Self {
+            found: places.iter().map(found).collect(),
+            plans: collector.plans().clone(),
+            unreadable: collector.unreadable(),
+            records,
+        }
+    }
+}
+
 type Controls = BTreeMap<TopicPartition, Vec<Control>>;
 
 impl Restorer<'_> {
@@ -53,20 +79,18 @@ impl Restorer<'_> {
         let began = Instant::now();
         let mut progress = RestoreProgress { partitions: wanted.len() as u64, ..RestoreProgress::default() };
         (self.progress)(&progress);
-        let Some((mut collector, count)) = self.snapshots(&wanted)? else { return Ok(None) };
-        progress.records = count;
-        let plans = collector.plans().clone();
-        if collector.unreadable() > 0 {
-            warn!(
-                topic = self.names.snapshots,
-                records = collector.unreadable(),
-                "snapshots of another version, passed over"
-            );
+        let Some(Snapshots { mut found, plans, unreadable, records }) = self.snapshots(&wanted)? else {
+            return Ok(None);
+        };
+        progress.records = records;
+        if unreadable > 0 {
+            let topic = &self.names.snapshots;
+            warn!(topic, records = unreadable, "snapshots of another version, passed over");
         }
         let exact = self.options.guarantee == Guarantee::ExactlyOnce;
         let mut replays = Vec::with_capacity(wanted.len());
         for Wanted { spot, committed } in wanted {
-            let found = collector.take(&spot.place.topic, spot.place.partition);
+            let found = found.remove(&spot.place).unwrap_or_default();
             let candidates = Candidates::new(found, committed.clone(), exact);
             let Some(replay) = self.prepare(&spot, &committed, candidates, &plans, plan)? else {
                 return Ok(None);
@@ -89,21 +113,32 @@ impl Restorer<'_> {
         Ok(Some(replays.into_iter().map(|replay| replay.finish(now)).collect()))
     }
 
-    /// All snapshots of these partitions.
-    fn snapshots(&self, wanted: &[Wanted]) -> Result<Option<(Collector, u64)>, Error> {
-        let places = wanted.iter().map(|wanted| (&*wanted.spot.place.topic, wanted.spot.place.partition));
-        let mut collector = Collector::new(places);
+    /// All snapshots of these partitions: those at hand, or read now.
+    fn snapshots(&self, wanted: &[Wanted]) -> Result<Option<Snapshots>, Error> {
+        let places: Vec<&TopicPartition> = wanted.iter().map(|wanted| &wanted.spot.place).collect();
+        if let Some(standby) = self.standby {
+            let Some((warm, records)) = standby.catch_up(self.shutdown)? else { return Ok(None) };
+            if places.iter().all(|place| warm.collector().knows(&place.topic, place.partition)) {
+                return Ok(Some(Snapshots::of(warm.collector(), &places, records)));
+            }
+        }
+        let mut collector = Collector::new(places.iter().map(|place| (&*place.topic, place.partition)));
         let internal: BTreeSet<i32> = wanted.iter().map(|wanted| wanted.spot.internal()).collect();
         let parts: Vec<_> = internal
             .into_iter()
             .map(|partition| (self.names.snapshots(partition), ReadAt::Beginning, None))
             .collect();
-        let mut count = 0;
+        let mut records = 0;
         let done = self.read(&parts, |batch| {
-            count += batch.len() as u64;
+            records += batch.len() as u64;
             batch.iter().for_each(|record| collector.add(record.key.unwrap_or_default(), record.value));
         })?;
-        Ok(done.then_some((collector, count)))
+        let found: BTreeMap<_, _> = places
+            .into_iter()
+            .map(|place| (place.clone(), collector.take(&place.topic, place.partition)))
+            .collect();
+        let (plans, unreadable) = (collector.plans().clone(), collector.unreadable());
+        Ok(done.then_some(Snapshots { found, plans, unreadable, records }))
     }
 
     /// Reads the control records of one partition and gets its replay ready.

@@ -612,6 +612,7 @@ impl RestorerFor<'_> {
             names: &shared.names,
             settings: &shared.settings,
             shutdown: &shared.shutdown,
+            standby: shared.standby.as_ref(),
             seed: shared.seed,
             progress: &|progress| shared.figures.of(self.number).restoring = Some(progress.clone()),
         })

@@ -225,7 +225,19 @@ impl Collector {
         &self.plans
     }
 
-    /// What was found of one input partition.
+    /// Whether the snapshots of an input partition are collected.
+    pub fn knows(&self, topic: &str, partition: i32) -> bool {
+        self.slots.contains_key(&(topic.to_owned(), partition))
+    }
+
+    /// What was found of one input partition so far.
+    pub fn found(&self, topic: &str, partition: i32) -> Found {
+        let shards = self.slots.get(&(topic.to_owned(), partition));
+        let shards = shards.cloned().unwrap_or_else(|| vec![Slots::default(); SHARDS]);
+        Found { shards: shards.into_iter().map(FoundShard::of).collect() }
+    }
+
+    /// What was found of one input partition, which is collected no more.
     pub fn take(&mut self, topic: &str, partition: i32) -> Found {
         let shards = self.slots.remove(&(topic.to_owned(), partition));
         let shards = shards.unwrap_or_else(|| vec![Slots::default(); SHARDS]);
