@@ -18,14 +18,16 @@
 //! Only the plan of the fingerprint can read it: definitions and rules are numbers of it. Reading checks every length
 //! against what is left before anything is allocated, and never panics.
 
+use model::EventTime;
+
 use super::cell::Cell;
-use super::sensor::Sensor;
+use super::sensor::{NEVER, Sensor};
 use super::shard::{self, Shard, Shared};
 use super::window::Window;
 use super::{EVENT_ID_SEPARATOR, SnapshotError};
 use crate::exact::Sum;
 use crate::metric_names::{MetricId, MetricNames};
-use crate::plan::Plan;
+use crate::plan::{LONGEST, Plan, micros};
 use crate::rules::RuleBook;
 use crate::sketch::{MAX_BUCKETS, Sketch};
 
@@ -141,7 +143,7 @@ pub(super) fn read(
     }
     shard.next_offset = from.i64("the next offset")?;
     shard.last_sequence = from.u64("the last sequence")?;
-    shard.clock = from.i64("the clock")?;
+    shard.clock = from.time("the clock")?;
     let count = from.length("the names", 4)?;
     let mut names = Vec::new();
     for _ in 0..count {
@@ -174,9 +176,12 @@ fn read_sensor(
     let selection = shared.selections.of(shared.plan, id, event);
     let class = if event { 0 } else { shared.book.class_of(id) };
     let mut sensor = Sensor::new(id, selection, class, 0);
-    sensor.newest = from.i64("the newest reading")?;
+    sensor.newest = match from.i64("the newest reading")? {
+        NEVER => NEVER,
+        newest => from.in_range(newest, "the newest reading")?,
+    };
     sensor.newest_offset = from.i64("the newest reading's offset")?;
-    sensor.seen = from.i64("when it came")?;
+    sensor.seen = from.time("when it came")?;
     sensor.cadence = f32::from_le_bytes(from.array("the cadence")?);
     sensor.intervals = from.u8("the intervals")?;
     let windows = from.length("the windows", LEAST_WINDOW)?;
@@ -200,7 +205,11 @@ fn read_window(plan: &Plan, names: &[MetricId], from: &mut Reader<'_>) -> Result
     let flags = from.u8("a window's flags")?;
     let (revision, count, warnings) =
         (from.u32("a revision")?, from.u32("a count")?, from.u32("the warnings")?);
-    let (start, end, early_at) = (from.i64("a start")?, from.i64("an end")?, from.i64("an early time")?);
+    let (start, end) = (from.time("a start")?, from.time("an end")?);
+    let early_at = match from.i64("an early time")? {
+        i64::MAX => i64::MAX,
+        early_at => from.in_range(early_at, "an early time")?,
+    };
     let cells = from.length("the cells", CELL)?;
     let mut window = Window::new(definition, start, end, None, Vec::new());
     (window.told, window.told_early) = (flags & TOLD != 0, flags & TOLD_EARLY != 0);
@@ -216,6 +225,12 @@ fn read_window(plan: &Plan, names: &[MetricId], from: &mut Reader<'_>) -> Result
         }
         for sum in [&mut cell.sum, &mut cell.squares] {
             *sum = Sum { high: from.f64("a cell's sums")?, low: from.f64("a cell's sums")? };
+        }
+        let Cell { first, last, min, max, sum, squares, .. } = &cell;
+        let numbers = [*first, *last, *min, *max, sum.high, sum.low, squares.high, squares.low];
+        // Only cells with a value are made.
+        if cell.count == 0 || min > max || !numbers.iter().all(|number| number.is_finite()) {
+            return Err(from.damaged("a cell's values"));
         }
         window.cells.push(cell);
     }
@@ -274,6 +289,18 @@ impl<'a> Reader<'a> {
 
     fn i64(&mut self, what: &'static str) -> Result<i64, SnapshotError> {
         self.array(what).map(i64::from_le_bytes)
+    }
+
+    /// A time that event times and the lengths of windows can make, so that sums of it cannot overflow.
+    fn time(&mut self, what: &'static str) -> Result<i64, SnapshotError> {
+        let time = self.i64(what)?;
+        self.in_range(time, what)
+    }
+
+    fn in_range(&self, time: i64, what: &'static str) -> Result<i64, SnapshotError> {
+        let longest = micros(LONGEST);
+        let range = EventTime::MIN.micros() - longest..=EventTime::MAX.micros() + longest;
+        if range.contains(&time) { Ok(time) } else { Err(self.damaged(what)) }
     }
 
     fn f64(&mut self, what: &'static str) -> Result<f64, SnapshotError> {
