@@ -37,6 +37,8 @@ sensors = ["SENSOR_00?"]
 max_per_hour = 1000000
 """
 READINGS_PER_SECOND = 10_000
+# Seconds at the start that do not count: joining the group, the first fetches.
+WARM = 10
 
 
 def streams(count, directory):
@@ -67,44 +69,39 @@ def latencies(bootstrap, guarantee, directory, seconds):
     """Milliseconds from the append of a reading until a reader of committed alarms has the alarm that it raised."""
     plan = Path(directory) / "latency.toml"
     plan.write_text(LATENCY_PLAN)
-    run(BINARY, "-b", bootstrap, "topics", "create")
-    tool("configs", "--alter", "--entity-type", "topics", "--entity-name", "sensor-data", "--add-config",
+    name = f"latency-{time.time_ns()}"
+    readings, alerts = f"{name}-readings", f"{name}-alerts"
+    for topic in [readings, f"{name}-analytics", alerts]:
+        run(BINARY, "-b", bootstrap, "topics", "create", topic)
+    tool("configs", "--alter", "--entity-type", "topics", "--entity-name", readings, "--add-config",
          "message.timestamp.type=LogAppendTime", bootstrap=bootstrap)
-    commands = {
-        "processor": [BINARY, "-b", bootstrap, "-c", plan, "-q", "process", "--guarantee", guarantee, "--group",
-                      f"latency-{time.time_ns()}", "--instance", "latency"],
-        "sensors": [BINARY, "-b", bootstrap, "-q", "produce", "sensors", "--num-sensors", "1000", "--interval", "0.1",
-                    "--duration", f"{seconds + 5}s"],
-    }
+    start = lambda *words: subprocess.Popen([str(BINARY), "-b", bootstrap, *map(str, words)], stdout=subprocess.DEVNULL)
     reader = subprocess.Popen(
-        ["kcat", "-b", bootstrap, "-C", "-t", "alerts", "-o", "end", "-u", "-q", "-X", "isolation.level=read_committed",
+        ["kcat", "-b", bootstrap, "-C", "-t", alerts, "-o", "beginning", "-u", "-q", "-X", "isolation.level=read_committed",
          "-X", "fetch.wait.max.ms=5", "-f", "%s\n"], stdout=subprocess.PIPE, text=True)
-    started = [subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL) for command in commands.values()]
-    seen, end = [], time.time() + seconds + 5
+    processor = start("-c", plan, "-q", "process", "--guarantee", guarantee, "--group", name, "--instance", name, "--workers", "1",
+                      "--topic", readings, "--analytics", f"{name}-analytics", "--alerts", alerts)
+    sensors = start("-q", "produce", "sensors", "--topic", readings, "--num-sensors", READINGS_PER_SECOND // 10, "--interval",
+                    "0.1", "--duration", f"{seconds + WARM}s")
+    seen, end = [], time.time() + seconds + WARM - 1
     for line in reader.stdout:
         now = time.time()
         alert = json.loads(line)
-        if alert.get("state") == "firing":
+        if alert["state"] == "firing":
             seen.append((alert["source"]["partition"], alert["source"]["offset"], now))
-        if now > end - 1:
+        if now > end:
             break
-    reader.kill()
-    for process in reversed(started):
+    for process in [reader, sensors, processor]:
         process.send_signal(2)
         process.wait()
-    appended = {}
-    wanted = {(partition, offset) for partition, offset, _ in seen}
-    lines = subprocess.run(["kcat", "-b", bootstrap, "-C", "-t", "sensor-data", "-o", "beginning", "-e", "-q", "-f",
-                            "%p %o %T\n"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    for line in lines.splitlines():
-        partition, offset, millis = map(int, line.split())
-        if (partition, offset) in wanted:
-            appended[partition, offset] = millis
-    # The first five seconds are the start: joining the group, the first fetches.
-    begin = end - seconds
-    found = sorted(now * 1000 - appended[partition, offset] for partition, offset, now in seen if now > begin)
+    lines = subprocess.run(["kcat", "-b", bootstrap, "-C", "-t", readings, "-o", "beginning", "-e", "-q", "-f", "%p %o %T\n"],
+                           stdout=subprocess.PIPE, text=True, check=True).stdout
+    appended = {(partition, offset): millis for partition, offset, millis in
+                (map(int, line.split()) for line in lines.splitlines())}
+    found = sorted(now * 1000 - appended[partition, offset] for partition, offset, now in seen if now > end - seconds)
     assert len(found) > 50, f"only {len(found)} alarms"
     at = lambda share: found[min(int(len(found) * share), len(found) - 1)]
+    note(f"{bootstrap} {guarantee}: p50 {at(0.5):.1f} ms, p99 {at(0.99):.1f} ms of {len(found)} alarms")
     return at(0.5), at(0.99), len(found)
 
 

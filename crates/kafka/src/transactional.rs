@@ -347,6 +347,13 @@ fn for_transactions(settings: &KafkaSettings, options: &TransactionOptions) -> K
         settings.common.remove(key);
         settings.producer.remove(key);
     }
+    // Right after a commit the coordinator may still write its markers, and tells the next transaction to ask again: within
+    // milliseconds, not within the 100 that librdkafka waits by itself.
+    for (key, value) in [("retry.backoff.ms", "2"), ("retry.backoff.max.ms", "20")] {
+        if !settings.common.contains_key(key) {
+            settings.producer.entry(key.into()).or_insert_with(|| value.into());
+        }
+    }
     settings.producer.insert("enable.idempotence".into(), "true".into());
     settings.producer.insert("transactional.id".into(), options.id.clone());
     settings.producer.insert("transaction.timeout.ms".into(), options.timeout.as_millis().to_string());

@@ -228,6 +228,8 @@ fn plain(settings: &KafkaSettings, names: &Names) -> Result<(Way, Opened), Error
     let mut settings = settings.clone();
     settings.producer.insert("message.max.bytes".into(), MAX_LETTER_BYTES.into());
     settings.common.remove("message.max.bytes");
+    // What belongs together is sent together already: waiting for more would only delay an alarm.
+    settings.producer.insert("linger.ms".into(), "0".into());
     let producer = Producer::start(&settings, ProducerOptions::default())?;
     let topics = Opened::new(names, |name| producer.topic(name))?;
     Ok((Way::Plain(Plain { producer, letters: HashMap::new(), is_dirty: false }), topics))

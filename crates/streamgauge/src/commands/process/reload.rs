@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use engine::Plan;
+use engine::plan::WindowInput;
 use processors::PlanHandle;
 use runtime::{HangUps, Shutdown, StopReason, Tasks};
 use tracing::{error, info, warn};
@@ -34,11 +35,17 @@ struct Reload {
     file: Option<PathBuf>,
     seen: Option<Stamp>,
     plan: PlanHandle,
+    /// Whether the processor reads events: it does if a window needed them at the start.
+    reads_events: bool,
     process: ProcessSettings,
 }
 
 /// What tells a changed file from the one that was read.
 type Stamp = (SystemTime, u64);
+
+fn counts_events(plan: &Plan) -> bool {
+    plan.spec.windows.iter().any(|window| window.over == WindowInput::Events)
+}
 
 fn stamp(file: Option<&Path>) -> Option<Stamp> {
     let metadata = std::fs::metadata(file?).ok()?;
@@ -60,6 +67,7 @@ impl Reloading {
             file: loaded.file.clone(),
             seen: stamp(loaded.file.as_deref()),
             plan: plan.clone(),
+            reads_events: counts_events(&plan.current()),
             process: loaded.settings.process.clone(),
         };
         let shutdown = Shutdown::new();
@@ -107,6 +115,9 @@ impl Reload {
             Err(mistakes) => return error!(?mistakes, "the windows and rules in force stay"),
         };
         let (windows, rules) = (plan.spec.windows.len(), plan.spec.rules.len());
+        if counts_events(&plan) && !self.reads_events {
+            warn!("windows over events are new: events are read after a restart");
+        }
         if self.plan.replace(Arc::new(plan)) {
             // Told even where only warnings are: whoever changed a rule wants to know.
             warn!(windows, rules, "the settings were read again: these windows and rules are in force now");

@@ -218,7 +218,6 @@ fn to_json(args: &BacktestArgs, report: &BacktestReport, scores: &BTreeMap<Strin
         })
     });
     let (from, to) = report.span.map(|(from, to)| (from.to_string(), to.to_string())).unzip();
-    let held_back: u64 = report.counters.iter().map(|(_, counters)| counters.alarms.held_back).sum();
     json!({
         "topic": args.topic,
         "records": report.records,
@@ -227,9 +226,14 @@ fn to_json(args: &BacktestArgs, report: &BacktestReport, scores: &BTreeMap<Strin
         "from": from,
         "to": to,
         "seconds": report.elapsed.as_secs_f64(),
-        "held_back": held_back,
+        "held_back": held_back(report),
         "rules": rules.collect::<Vec<_>>(),
     })
+}
+
+/// Alarms that did not fire because of their rule's limit.
+fn held_back(report: &BacktestReport) -> u64 {
+    report.counters.iter().map(|(_, counters)| counters.alarms.held_back).sum()
 }
 
 fn tell(report: &BacktestReport, scores: &BTreeMap<String, Score>) -> anyhow::Result<()> {
@@ -260,6 +264,10 @@ fn tell(report: &BacktestReport, scores: &BTreeMap<String, Score>) -> anyhow::Re
             ]);
         }
         table.write(out)?;
+        let held_back = held_back(report);
+        if held_back > 0 {
+            writeln!(out, "{held_back} more were held back by max_per_hour")?;
+        }
         if stretches.is_empty() {
             return Ok(());
         }
