@@ -2,7 +2,7 @@
 //!
 //! A detector is one file in here: it says how many numbers it remembers of a sensor, and what it makes of a reading. All of
 //! its memory are these numbers, which begin as zeros; so it is written down and read back without its help. It is listed in
-//! [`of`], which finds it by the name of its function.
+//! `of`, which finds it by the name of its function.
 
 mod aggregate;
 mod change;
