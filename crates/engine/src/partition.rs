@@ -221,6 +221,11 @@ impl Partition {
         arrival: Arrival,
         out: &mut O,
     ) -> Verdict {
+        if event_type.contains(EVENT_ID_SEPARATOR) {
+            let verdict = Verdict::Refused(Refusal::IdTooLong);
+            self.count(verdict, time);
+            return verdict;
+        }
         let mut id = std::mem::take(&mut self.event_id);
         id.clear();
         id.push_str(event_type);

@@ -317,6 +317,33 @@ proptest! {
     }
 
     #[test]
+    fn a_snapshot_changes_nothing_where_only_windows_look_at_the_clock(
+        steps in prop::collection::vec((0..2_usize, 0..4_u8, -90..20_i64), 1..60), at in prop::collection::vec(0..60_usize, 0..4),
+    ) {
+        let plan = plan(vec![window("t", tumbling(60), 1_000)], vec![rule("hot", "temperature > 10")]);
+        let run = |saves: &[usize]| {
+            let mut stage = Stage::new(Arc::clone(&plan), 5);
+            let (mut clock, mut newest) = (1_000, [1_000_i64; 2]);
+            for (place, (sensor, ticks, step)) in steps.iter().enumerate() {
+                if saves.contains(&place) {
+                    stage.save_and_load(place as u64);
+                }
+                // Seconds, of which a sensor may be silent for longer than the idle timeout.
+                for _ in 0..usize::from(*ticks) * 11 {
+                    clock += 1;
+                    stage.tick(clock);
+                }
+                let time = newest[*sensor] + step;
+                newest[*sensor] = newest[*sensor].max(time);
+                let _ = stage.see(NAMES[*sensor], time * SECOND, *step as f64);
+            }
+            stage.tick(clock + 30);
+            (stage.out, stage.partition.sensors())
+        };
+        prop_assert_eq!(run(&at), run(&[]));
+    }
+
+    #[test]
     fn sensors_do_not_see_each_other(arrivals in arrivals(20)) {
         let plan = plan(vec![window("t", tumbling(10), 5), window("s", session(9), 5)], vec![rule("hot", "temperature > 10")]);
         let mut together = Stage::new(Arc::clone(&plan), 1);
@@ -418,6 +445,16 @@ fn a_silent_sensor_is_closed_by_the_clock_and_can_still_be_corrected() {
     stage.tick(1_121);
     let told: Vec<_> = stage.out.summaries.iter().map(|told| (told.count, told.revision)).collect();
     assert_eq!(told, [(1, 1), (2, 2)]);
+}
+
+#[test]
+fn a_sensor_that_is_only_ever_ahead_of_its_time_is_forgotten() {
+    let mut stage = Stage::new(plan(vec![], vec![]), 1);
+    stage.tick(1_000);
+    assert_eq!(stage.see("A", 999_999 * SECOND, 1.0), Verdict::Future);
+    assert!(stage.partition.due(EventTime::from_micros((1_000 + 86_400) * SECOND)));
+    stage.tick(1_000 + 86_400);
+    assert_eq!((stage.partition.sensors(), stage.out.alarms.len()), (0, 2), "its alarm is cleared");
 }
 
 #[test]

@@ -129,7 +129,13 @@ impl Shard {
         match sensor.take(definitions, time, &input, shared.names, shared.room, &mut to) {
             Taken::Yes => {}
             Taken::Late => return Verdict::Late,
-            Taken::TooMany => return Verdict::Refused(Refusal::TooManyWindows),
+            Taken::TooMany => {
+                // Windows were closed by its time: that must not go back.
+                if time >= sensor.newest {
+                    sensor.move_on(time, arrival.offset, clock);
+                }
+                return Verdict::Refused(Refusal::TooManyWindows);
+            }
         }
         if time >= newest {
             let alarms = &mut shared.counters.alarms;
@@ -140,7 +146,8 @@ impl Shard {
         }
         shared.counters.implausible += u64::from(fault.is_some());
         sensor.recent = sensor.recent.saturating_add(1);
-        self.look_again(shared);
+        let seen = sensor.seen;
+        self.look_again(shared, seen);
         Verdict::Taken
     }
 
@@ -170,7 +177,13 @@ impl Shard {
         match sensor.take(definitions, time, &Input::Event, shared.names, shared.room, &mut to) {
             Taken::Yes => {}
             Taken::Late => return Verdict::Late,
-            Taken::TooMany => return Verdict::Refused(Refusal::TooManyWindows),
+            Taken::TooMany => {
+                // Windows were closed by its time: that must not go back.
+                if time >= sensor.newest {
+                    sensor.move_on(time, arrival.offset, clock);
+                }
+                return Verdict::Refused(Refusal::TooManyWindows);
+            }
         }
         if time >= sensor.newest {
             sensor.move_on(time, arrival.offset, clock);
@@ -178,7 +191,8 @@ impl Shard {
             shared.counters.out_of_order += 1;
         }
         sensor.recent = sensor.recent.saturating_add(1);
-        self.look_again(shared);
+        let seen = sensor.seen;
+        self.look_again(shared, seen);
         Verdict::Taken
     }
 
@@ -191,10 +205,13 @@ impl Shard {
         true
     }
 
-    /// Notes that a sensor has changed, so that its deadline may be sooner than what is known.
-    fn look_again(&mut self, shared: &Shared<'_>) {
-        let after = if shared.book.needs_ticks() { RULES_LOOK_AFTER } else { shared.plan.time.idle_timeout };
-        self.due_at = self.due_at.min(self.clock.saturating_add(after));
+    /// Notes that a sensor has changed, so that its deadline may be sooner than what is known. A reading out of order leaves
+    /// `seen` where it was: what it changed may be due already.
+    fn look_again(&mut self, shared: &Shared<'_>, seen: i64) {
+        let idle = seen.saturating_add(shared.plan.time.idle_timeout);
+        let rules =
+            if shared.book.needs_ticks() { self.clock.saturating_add(RULES_LOOK_AFTER) } else { idle };
+        self.due_at = self.due_at.min(idle).min(rules);
     }
 
     /// The place of a sensor, made if it is new.
@@ -212,6 +229,8 @@ impl Shard {
         }
         let selection = shared.selections.of(shared.plan, id, event);
         let class = if event { 0 } else { shared.book.class_of(id) };
+        // Whatever becomes of its first reading, it is to be forgotten some day.
+        self.due_at = self.due_at.min(self.clock.saturating_add(shared.plan.time.forget_after));
         Ok(self.insert(Sensor::new(id, selection, class, self.clock)))
     }
 
