@@ -1,0 +1,1 @@
+//! Topics into storage.
