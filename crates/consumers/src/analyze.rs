@@ -36,14 +36,13 @@ mod watch;
 mod worker;
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use engine::TableOptions;
 use kafka::{Admin, CONNECT_TIMEOUT, KafkaSettings, TopicPartition};
-use runtime::{Metrics, Shutdown, Status, StopReason, TaskError, Tasks};
+use runtime::{Metrics, Shutdown, Status, StopReason, TaskError, Tasks, random_seed, worker_count};
 
 pub use options::{AnalyzeOptions, Format, Show, SortColumn, SortOrder, TableLook, UnknownSortOrder};
 pub use summary::AnalyzeSummary;
@@ -175,7 +174,9 @@ pub fn run(
     if shown.is_err() {
         shutdown.request(StopReason::Failed);
     }
-    let worked = tasks.join(shared.options.drain_timeout).map_err(unwrap_task_error);
+    let worked = tasks
+        .join(shared.options.drain_timeout)
+        .map_err(|error| error.downcast().unwrap_or_else(Error::Task));
     let summary = finish(&shared, stats_file, start);
     shown.and(worked).and(summary)
 }
@@ -252,27 +253,5 @@ impl Topic {
             None
         };
         Ok(Self { partitions: info.partitions.len(), end })
-    }
-}
-
-fn worker_count(wanted: Option<NonZeroUsize>, partitions: usize) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    wanted.map_or_else(|| cores().min(partitions.max(1)), NonZeroUsize::get)
-}
-
-/// A seed that differs from process to process, from the standard library's own random keys.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0_u8)
-}
-
-/// The worker's own error, where it returned one.
-fn unwrap_task_error(error: TaskError) -> Error {
-    match error {
-        TaskError::Failed { task, source } => match source.downcast::<Error>() {
-            Ok(own) => *own,
-            Err(source) => Error::Task(TaskError::Failed { task, source }),
-        },
-        other => Error::Task(other),
     }
 }

@@ -14,6 +14,7 @@
 pub mod admin;
 mod cluster;
 pub mod dead_letters;
+mod ends;
 mod error;
 pub mod groups;
 mod native;
@@ -29,6 +30,7 @@ pub use rdkafka::error::RDKafkaErrorCode as ErrorCode;
 
 pub use admin::Admin;
 pub use cluster::{Broker, Cluster, PartitionInfo, TopicInfo, TopicPartition};
+pub use ends::Ends;
 pub use error::Error;
 pub use native::consumer::GroupMetadata;
 pub use partition_reader::{PartitionReader, ReadAt, Span};

@@ -18,7 +18,7 @@
 //! | any other number | a further measurement under the field's name |
 //! | `location` | an object; `latitude` and `longitude` are numbers in degrees (WGS 84) |
 //! | `status` | a string; `warning` is what counts as a warning |
-//! | anything else | checked as JSON, and skipped |
+//! | anything else | checked as JSON, and skipped; see [`Reading::has_unknown_fields`] |
 //!
 //! At least one measurement is required. `null` is the same as an absent field. A location has both coordinates, or
 //! neither, which is the same as no location (a receiver without a fix); one alone is refused.
@@ -119,6 +119,12 @@ impl<'a> Reading<'a> {
         named.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(self.further())
     }
 
+    /// Whether the payload had fields beyond those of a reading that are no numbers, in it or in its location: they are in
+    /// no field here. Storage, which keeps them, reads such a payload once more.
+    pub fn has_unknown_fields(&self) -> bool {
+        self.further.has_skipped()
+    }
+
     /// Whether the sensor reports itself in a warning state.
     pub fn is_warning(&self) -> bool {
         self.status == Some(WARNING)
@@ -161,6 +167,19 @@ mod tests {
         encode(&reading, &mut payload);
         assert_eq!(decode(&payload, &mut scratch), Ok(reading));
         assert!(reading.is_warning());
+        assert!(!reading.has_unknown_fields());
         assert_ne!(reading, reading.with_further(&[]));
+    }
+
+    #[test]
+    fn fields_that_are_no_measurements_are_told_of() {
+        let mut scratch = Scratch::new();
+        let mut has_unknown = |fields: &str| {
+            let payload = format!(r#"{{"sensor_id":"S","timestamp":0,"co2":1,{fields}}}"#);
+            decode(payload.as_bytes(), &mut scratch).expect("a reading").has_unknown_fields()
+        };
+        assert!(!has_unknown(r#""status":"active""#));
+        assert!(has_unknown(r#""firmware":"1.2""#));
+        assert!(has_unknown(r#""location":{"latitude":1,"longitude":2,"floor":3}"#));
     }
 }

@@ -5,7 +5,6 @@
 
 mod backtest;
 pub mod driver;
-mod end;
 mod error;
 mod figures;
 mod inputs;

@@ -1,14 +1,12 @@
 //! A run of the processor: threads that share the partitions, and the summary at the end.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use kafka::{Admin, CONNECT_TIMEOUT, KafkaSettings, TopicPartition};
-use runtime::{Metrics, Shutdown, Status, TaskError, Tasks};
+use kafka::{Admin, CONNECT_TIMEOUT, Ends, KafkaSettings, TopicPartition};
+use runtime::{Metrics, Shutdown, Status, Tasks, random_seed, worker_count};
 
-use crate::end::End;
 use crate::figures::Figures;
 use crate::inputs::Names;
 use crate::meters::Meters;
@@ -23,7 +21,7 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
     pub(crate) figures: Arc<Figures>,
     pub(crate) meters: Meters,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<Ends>,
     pub(crate) standby: Option<Standby>,
     pub(crate) status: Status,
     pub(crate) shutdown: Shutdown,
@@ -77,7 +75,7 @@ pub fn run(
     let admin = Admin::connect(settings, CONNECT_TIMEOUT)?;
     let plan = options.plan.current();
     let names = Names::look_up(&options.topics, &options.group, &plan, &admin, settings)?;
-    let end = if options.exit_at_end { Some(ends(&names, &admin)?) } else { None };
+    let end = if options.exit_at_end { Some(Ends::now(&admin, &names.inputs)?) } else { None };
     drop(admin);
     let workers = worker_count(options.workers, names.places.len());
     let figures = Arc::new(Figures::new(workers));
@@ -110,7 +108,7 @@ pub fn run(
         let name = standby::THREAD_NAME.to_owned();
         tasks.spawn(name.clone(), work).map_err(|source| Error::Thread { name, source })?;
     }
-    tasks.join(options.drain_timeout).map_err(unwrap_task_error)?;
+    tasks.join(options.drain_timeout).map_err(|error| error.downcast().unwrap_or_else(Error::Task))?;
     Ok(summary(&shared, start))
 }
 
@@ -137,41 +135,5 @@ fn summary(shared: &Shared, start: Instant) -> ProcessSummary {
         active_rate: if seconds > 0.0 { done.records as f64 / seconds } else { 0.0 },
         restore,
         latency: shared.meters.latency(),
-    }
-}
-
-fn ends(names: &Names, admin: &Admin) -> Result<End, Error> {
-    let cluster = admin.cluster()?;
-    let mut ends = Vec::new();
-    for topic in names.inputs.iter().filter_map(|name| cluster.topic(name)) {
-        let name: Arc<str> = topic.name.as_str().into();
-        for info in &topic.partitions {
-            let place = TopicPartition { topic: Arc::clone(&name), partition: info.partition };
-            let (low, high) = admin.watermarks(&place)?;
-            ends.push((place, low, high));
-        }
-    }
-    Ok(End::new(ends))
-}
-
-fn worker_count(wanted: Option<NonZeroUsize>, partitions: usize) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    wanted.map_or_else(|| cores().min(partitions.max(1)), NonZeroUsize::get)
-}
-
-/// A seed that differs from process to process, from the standard library's own random keys.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0_u8)
-}
-
-/// The worker's own error, where it returned one.
-fn unwrap_task_error(error: TaskError) -> Error {
-    match error {
-        TaskError::Failed { task, source } => match source.downcast::<Error>() {
-            Ok(own) => *own,
-            Err(source) => Error::Task(TaskError::Failed { task, source }),
-        },
-        other => Error::Task(other),
     }
 }

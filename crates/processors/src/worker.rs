@@ -10,13 +10,12 @@ mod membership;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafka::{Batch, CommitMode, Event, Record, TopicPartition, Worker, WorkerOptions};
+use kafka::{Batch, CommitMode, Ends, Event, Record, TopicPartition, Worker, WorkerOptions};
 use model::Scratch;
 use runtime::{StopReason, now_micros};
 use tracing::{debug, info, warn};
 
 use crate::driver::{Lane, Outbox, Pace};
-use crate::end::End;
 use crate::inputs::Kind;
 use crate::intake::{self, Letter};
 use crate::process::Shared;
@@ -48,7 +47,7 @@ pub(crate) fn work(shared: &Shared, number: usize) -> Result<(), Error> {
         let event = own.consumer.next(own.patience())?;
         own.take(event)?;
         own.chores()?;
-        if shared.end.as_ref().is_some_and(End::is_reached) {
+        if shared.end.as_ref().is_some_and(Ends::is_reached) {
             shared.shutdown.request(StopReason::Finished);
         }
     }

@@ -13,6 +13,12 @@ pub(crate) fn ignores_signal(signal: i32) -> bool {
     mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
+/// A seed that differs from call to call and from process to process, from the standard library's own random keys.
+pub fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u8)
+}
+
 /// The machine's name; `localhost` where it has none.
 pub fn host_name() -> String {
     let name = read("/proc/sys/kernel/hostname");

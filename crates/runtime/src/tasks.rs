@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::io;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,6 +42,26 @@ pub enum TaskError {
         /// How long they were given.
         deadline: Duration,
     },
+}
+
+impl TaskError {
+    /// What the task returned, where it returned an error of this type.
+    pub fn downcast<E: Error + Send + Sync + 'static>(self) -> Result<E, Self> {
+        match self {
+            Self::Failed { task, source } => match source.downcast::<E>() {
+                Ok(own) => Ok(*own),
+                Err(source) => Err(Self::Failed { task, source }),
+            },
+            other => Err(other),
+        }
+    }
+}
+
+/// How many workers share so many partitions: as many as are wanted, or one for each processor but no more than there are
+/// partitions.
+pub fn worker_count(wanted: Option<NonZeroUsize>, partitions: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    wanted.map_or_else(|| cores().min(partitions.max(1)), NonZeroUsize::get)
 }
 
 /// Any error a task may return.

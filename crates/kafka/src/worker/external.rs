@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::{Answer, COMMIT_TIMEOUT, COMMITTED_TIMEOUT, Event, Worker, list};
+use super::{Answer, COMMIT_TIMEOUT, COMMITTED_TIMEOUT, DEAD_LETTER_TIMEOUT, Event, Worker, list};
 use crate::native::list::PartitionList;
 use crate::settings::KafkaSettings;
 use crate::{Error, ErrorCode, GroupMetadata, OffsetCommit, TopicPartition};
@@ -58,6 +58,12 @@ impl Worker {
             Ok(()) => Ok(true),
             Err(code) => self.commit_refused(code).map(|()| false),
         }
+    }
+
+    /// Waits until every dead letter handed over so far is acknowledged: to be called before the owner commits what is
+    /// behind them.
+    pub fn settle_dead_letters(&mut self) -> Result<(), Error> {
+        self.dead_letters.settle(DEAD_LETTER_TIMEOUT)
     }
 
     /// Begins an assigned partition at an offset of the owner's choice rather than at the group's, for owners that keep

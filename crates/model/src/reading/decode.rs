@@ -91,7 +91,12 @@ impl Draft {
             pressure: self.pressure,
             location: self.location,
             status: self.status.map(|status| status.resolve(text, unescaped)),
-            further: Further::Decoded { spans: &scratch.further, text, unescaped },
+            further: Further::Decoded {
+                spans: &scratch.further,
+                text,
+                unescaped,
+                skipped: scratch.names.len() > scratch.further.len() || scratch.location_names.len() > 0,
+            },
         })
     }
 }

@@ -103,7 +103,8 @@ pub(super) enum Further<'a> {
     /// Given by a producer.
     Listed(&'a [(&'a str, f64)]),
     /// Decoded: the names are parts of the payload or of the unescaped strings.
-    Decoded { spans: &'a [(Span, f64)], text: &'a str, unescaped: &'a str },
+    /// `skipped`: there were fields that are no measurements, in the payload or in its location.
+    Decoded { spans: &'a [(Span, f64)], text: &'a str, unescaped: &'a str, skipped: bool },
 }
 
 impl<'a> Further<'a> {
@@ -113,6 +114,10 @@ impl<'a> Further<'a> {
         Self::Listed(further)
     }
 
+    pub(super) fn has_skipped(self) -> bool {
+        matches!(self, Self::Decoded { skipped: true, .. })
+    }
+
     pub(super) fn iter(self) -> impl Iterator<Item = (&'a str, f64)> {
         let count = match self {
             Self::Listed(list) => list.len(),
@@ -120,7 +125,9 @@ impl<'a> Further<'a> {
         };
         (0..count).map(move |at| match self {
             Self::Listed(list) => list[at],
-            Self::Decoded { spans, text, unescaped } => (spans[at].0.resolve(text, unescaped), spans[at].1),
+            Self::Decoded { spans, text, unescaped, .. } => {
+                (spans[at].0.resolve(text, unescaped), spans[at].1)
+            }
         })
     }
 }
