@@ -8,6 +8,7 @@ pub(crate) mod clients;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod stage;
 
 use std::time::Duration;

@@ -10,6 +10,7 @@ use testing::{Cluster, ClusterOptions, Kind, unique};
 use crate::harness::clients::Client;
 use crate::harness::load::Load;
 use crate::harness::process::{Running, Signal};
+use crate::harness::random::Random;
 use crate::harness::stage::Stage;
 use crate::harness::{PATIENCE, on_every_broker};
 
@@ -95,23 +96,6 @@ impl Output {
     /// Processes what is left, and returns the summary.
     fn finish(&self, stage: &Stage<'_>, name: &str) -> Value {
         self.start(stage, name, false, &["--exit-at-end"]).finish(PATIENCE).expect_success().summary()
-    }
-}
-
-/// Random enough for instants of kills; different at each run.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        use std::hash::{BuildHasher, RandomState};
-        Self(RandomState::new().hash_one(0_u8) | 1)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
     }
 }
 

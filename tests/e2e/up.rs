@@ -75,6 +75,7 @@ fn one_command_is_a_whole_pipeline_and_leaves_nothing_if_it_is_ephemeral() {
     let end = up.end();
     assert_eq!(end["sensors"]["unacknowledged"], 0, "{end}");
     assert!(end["analytics"]["readings"].as_u64() >= Some(500), "{end}");
+    assert!(end["storage"]["rows_by_table"]["readings"].as_u64() >= Some(500), "{end}");
     assert!(end["first_analytics_seconds"].as_f64().is_some(), "{end}");
     assert!(!fs::exists(&data).expect("a path that can be looked at"), "{data} is left");
 }
@@ -101,8 +102,16 @@ fn a_second_start_goes_on_after_a_kill() {
     second.running.wait_until("an end to the lag", |_| {
         metrics.sum("kafka_consumergroup_lag", "").filter(|lag| *lag == 0.0)
     });
+    let store = second.start["store"].as_str().expect("a path").to_owned();
     let end = second.end();
     assert_eq!((&end["sensors"], &end["events"]), (&Value::Null, &Value::Null));
+    // Everything is stored, once.
+    let verify = ["store", "verify", "--path", &store, "-o", "json"];
+    let verdict = finish(streamgauge(directory.path()).args(verify)).expect_success().json();
+    let readings = verdict["partitions"].as_array().expect("a list").iter();
+    let readings = readings.filter(|partition| partition["topic"] == "sensor-data");
+    let found: u64 = readings.filter_map(|partition| partition["found"].as_u64()).sum();
+    assert_eq!(found, audit.records, "{verdict}");
     assert!(end["analytics"]["readings"].as_u64() <= Some(audit.records), "{end}");
 }
 

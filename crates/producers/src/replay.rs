@@ -32,7 +32,7 @@ use model::{EventTime, headers};
 use runtime::Shutdown;
 
 pub use error::ReplayError;
-pub use lines::Input;
+pub use lines::{Convert, Input};
 pub use mapping::{MapItem, Mapping, MappingError, SensorId};
 pub use preset::{Preset, PresetError};
 pub use source::Format;
@@ -195,7 +195,7 @@ fn check(options: &ReplayOptions) -> Result<(), ReplayError> {
     }
     let needs_files = [("--loop", options.repeat), ("--resume", options.resume.is_some())];
     if let Some((option, _)) = needs_files.into_iter().find(|(_, given)| *given)
-        && options.inputs.contains(&Input::Stdin)
+        && options.inputs.iter().any(|input| matches!(input, Input::Stdin))
     {
         return Err(ReplayError::NeedsFiles { option });
     }
@@ -203,7 +203,7 @@ fn check(options: &ReplayOptions) -> Result<(), ReplayError> {
     for input in &options.inputs {
         let path = match input {
             Input::Stdin => PathBuf::from("-"),
-            Input::File(path) => {
+            Input::File(path) | Input::Converted(path, _) => {
                 fs::canonicalize(path).map_err(|source| ReplayError::Open { input: input.name(), source })?
             }
         };

@@ -8,7 +8,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use model::EventTime;
 
 use crate::commands::{
-    alerts, analyze, broker, completions, config, dlq, doctor, groups, process, produce, rules, topics, up,
+    alerts, analyze, broker, completions, config, dlq, doctor, groups, process, produce, rules, store,
+    topics, up,
 };
 use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Produce(produce::ProduceArgs),
     Analyze(analyze::AnalyzeArgs),
     Process(process::ProcessArgs),
+    Store(store::StoreArgs),
     Alerts(alerts::AlertsArgs),
     Rules(rules::RulesArgs),
     Topics(topics::TopicsArgs),
@@ -116,6 +118,7 @@ impl Cli {
             Command::Produce(args) => args.settings(&mut layer),
             Command::Analyze(args) => args.settings(&mut layer),
             Command::Process(args) => args.settings(&mut layer),
+            Command::Store(args) => args.settings(&mut layer),
             Command::Topics(args) => args.settings(&mut layer),
             Command::Alerts(_)
             | Command::Rules(_)

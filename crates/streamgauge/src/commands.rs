@@ -12,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod produce;
 pub(crate) mod rules;
 pub(crate) mod status_line;
+pub(crate) mod store;
 pub(crate) mod topics;
 pub(crate) mod up;
 

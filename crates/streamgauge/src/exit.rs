@@ -163,7 +163,28 @@ fn cause_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             _ => Some(IO),
         };
     }
+    if let Some(error) = cause.downcast_ref::<storage::Error>() {
+        return store_code(error);
+    }
     cause.is::<io::Error>().then_some(IO)
+}
+
+fn store_code(error: &storage::Error) -> Option<u8> {
+    use storage::Error as Store;
+    match error {
+        Store::Kafka(_) | Store::Task(_) => None,
+        Store::NotAStore { .. }
+        | Store::NoStore { .. }
+        | Store::Newer { .. }
+        | Store::Tls { .. }
+        | Store::OtherColumns { .. }
+        | Store::NewerTables { .. } => Some(CONFIG),
+        Store::Database(_) => Some(UNAVAILABLE),
+        Store::File { .. } | Store::Damaged { .. } | Store::InTheWay { .. } | Store::Thread { .. } => {
+            Some(IO)
+        }
+        _ => Some(FAILURE),
+    }
 }
 
 /// The error of the Kafka client in this one, be it in a wrapper that shows nothing of its own.
@@ -175,6 +196,9 @@ fn kafka_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a k
         return Some(error);
     }
     if let Some(processors::Error::Kafka(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(storage::Error::Kafka(error)) = cause.downcast_ref() {
         return Some(error);
     }
     cause.downcast_ref()

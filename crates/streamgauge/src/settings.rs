@@ -21,6 +21,7 @@ mod plan;
 mod process;
 mod raw;
 mod schema;
+mod store;
 mod topics;
 mod validate;
 
@@ -45,6 +46,7 @@ pub(crate) use layer::{Entry, Layer, Origin, Value, kafka_property};
 pub(crate) use plan::PlanMistake;
 pub(crate) use process::{Guarantee, ProcessSettings};
 pub(crate) use schema::DEFAULT_FILE;
+pub(crate) use store::StoreSettings;
 
 use schema::Schema;
 
@@ -61,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) analyze: AnalyzeSettings,
     /// The stream processor's, windows and rules included.
     pub(crate) process: ProcessSettings,
+    /// What becomes of topics in files and databases.
+    pub(crate) store: StoreSettings,
     /// The embedded broker's, but for its users, whose file only a broker reads.
     pub(crate) broker: BrokerSettings,
     /// Whether Kafka's address was set by anybody, so that it is to be used.
@@ -169,6 +173,11 @@ impl<'a> Sources<'a> {
             variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
         Self { file, user_directory, variables: std::env::vars_os().collect(), flags }
     }
+}
+
+/// Whether the value of a setting is for nobody's eyes.
+pub(crate) fn is_secret(path: &str) -> bool {
+    kafka::is_secret(path) || path == "store.postgres.url"
 }
 
 /// The settings in force, with their story.

@@ -12,6 +12,7 @@
 )]
 
 mod embedded;
+mod postgres;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -20,6 +21,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use embedded::BrokerProcess;
+
+pub use postgres::Postgres;
 
 /// The kinds of brokers that the tests run against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,14 +35,21 @@ impl Client {
         }
     }
 
-    /// Runs one of the scripts with this client's Python and returns what it wrote.
+    /// One of the scripts with this client's Python, its output piped.
     #[track_caller]
-    pub(crate) fn script(self, script: &str, arguments: &[&str], input: Option<Vec<u8>>) -> String {
+    pub(crate) fn command(self, script: &str, arguments: &[&str]) -> Command {
         let python = project().join(".venv").join(self.environment()).join("bin/python");
         assert!(python.exists(), "Python's clients are not installed: run scripts/setup --tests");
         let mut command = Command::new(python);
         command.arg(project().join("tests/clients").join(script)).args(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs one of the scripts and returns what it wrote.
+    #[track_caller]
+    pub(crate) fn script(self, script: &str, arguments: &[&str], input: Option<Vec<u8>>) -> String {
+        let mut command = self.command(script, arguments);
         Running::start_with_input(&mut command, input).finish(PATIENCE).expect_success().stdout
     }
 

@@ -163,6 +163,11 @@ impl Running {
         (running, keyboard)
     }
 
+    /// The system's number of it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let sent = Command::new("kill").arg(signal.flag()).arg(self.child.id().to_string()).status();

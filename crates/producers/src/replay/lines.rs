@@ -1,7 +1,7 @@
 //! The bytes of an input, with the place one is at: byte offset and line, from which a replay can go on later.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// The longest row, in bytes; longer ones are malformed. That of the largest reading, with room for white space.
@@ -13,13 +13,18 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where rows come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Input {
     /// Standard input, `-`.
     Stdin,
     /// A file.
     File(PathBuf),
+    /// A file in a form of its own, and what makes the same lines of it each time.
+    Converted(PathBuf, Convert),
 }
+
+/// Opens a file as lines that a replay reads.
+pub type Convert = fn(&Path) -> io::Result<Box<dyn Read + Send>>;
 
 impl Input {
     /// The input that an argument names.
@@ -32,7 +37,7 @@ impl Input {
     pub fn name(&self) -> String {
         match self {
             Self::Stdin => "standard input".to_owned(),
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) | Self::Converted(path, _) => path.display().to_string(),
         }
     }
 
@@ -40,14 +45,16 @@ impl Input {
     pub(super) fn stem(&self) -> Option<String> {
         match self {
             Self::Stdin => None,
-            Self::File(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+            Self::File(path) | Self::Converted(path, _) => {
+                path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
+            }
         }
     }
 
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Stdin => None,
-            Self::File(path) => Some(path),
+            Self::File(path) | Self::Converted(path, _) => Some(path),
         }
     }
 }
@@ -82,6 +89,11 @@ impl Lines {
                     file.seek(SeekFrom::Start(place.offset))?;
                 }
                 Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
+            }
+            Input::Converted(path, convert) => {
+                let mut lines = convert(path)?;
+                io::copy(&mut lines.by_ref().take(place.offset), &mut io::sink())?;
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, lines))
             }
         };
         let mut lines = Self { reader, place };
@@ -209,7 +221,7 @@ mod tests {
 
     #[test]
     fn dash_is_standard_input() {
-        assert_eq!(Input::from_argument("-"), Input::Stdin);
+        assert!(matches!(Input::from_argument("-"), Input::Stdin));
         assert_eq!(Input::from_argument("a/b.csv").stem().as_deref(), Some("b"));
     }
 }

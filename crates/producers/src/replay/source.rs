@@ -82,7 +82,7 @@ impl Source {
         let mut source = Self { rows, columns, step_micros, read_ahead: VecDeque::new() };
         match input {
             Input::Stdin => source.read_ahead = read_ahead,
-            Input::File(_) => {
+            Input::File(_) | Input::Converted(..) => {
                 let place = if place == Place::default() { source.rows.start() } else { place };
                 source.rows = source.rows.at(Lines::open(input, place).map_err(unreadable)?);
             }

@@ -13,7 +13,7 @@ use crate::cli::OutputFormat;
 use crate::exit::Ending;
 use crate::output;
 use crate::settings::{
-    DEFAULT_FILE, Entry, Field, Item, Loaded, Origin, Value, group_name, is_list, kafka_property,
+    DEFAULT_FILE, Entry, Field, Item, Loaded, Origin, Value, group_name, is_list, is_secret, kafka_property,
 };
 
 /// Origins stand in a column behind the settings, unless a setting is longer than this.
@@ -183,5 +183,6 @@ fn written(value: &Value) -> String {
 }
 
 fn visible(path: &str, entry: &Entry) -> Value {
-    if kafka::is_secret(path) { Value::Text("***".to_owned()) } else { entry.value.clone() }
+    let is_set = !matches!(&entry.value, Value::Text(text) if text.is_empty());
+    if is_set && is_secret(path) { Value::Text("***".to_owned()) } else { entry.value.clone() }
 }

@@ -1,12 +1,12 @@
 //! `streamgauge up`: the whole pipeline in one process.
 //!
-//! Broker (or a real one), topics, simulated sensors and events, analytics, the stream processor: started in the order of the data, stopped in
+//! Broker (or a real one), topics, simulated sensors and events, analytics, the stream processor, storage: started in the order of the data, stopped in
 //! the same order, so that what was produced is acknowledged and what was acknowledged is counted. Each part runs on
 //! threads of its own and fails for the whole: a pipeline is never half there in silence.
 //!
 //! With `-o json` the start and the end are an object each, on a line each:
-//! `{"bootstrap", "embedded", "data_dir", "continued", "metrics"}` and
-//! `{"sensors", "events", "analytics", "processor", "first_analytics_seconds"}`, with the summaries of the parts.
+//! `{"bootstrap", "embedded", "data_dir", "continued", "metrics", "store"}` and
+//! `{"sensors", "events", "analytics", "processor", "storage", "first_analytics_seconds"}`, with the summaries of the parts.
 
 mod pipeline;
 mod screen;
@@ -23,7 +23,7 @@ use crate::settings::{DataDirectory, Layer, Loaded, Value};
 
 use pipeline::{Pipeline, Plan};
 
-/// Run everything in one process: broker, simulated sensors and events, analytics, windows and alarms.
+/// Run everything in one process: broker, simulated sensors and events, analytics, windows and alarms, storage.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without -b (or bootstrap.servers in the settings) the embedded broker is started and keeps its data
@@ -40,6 +40,9 @@ pub(crate) struct UpArgs {
     /// Simulate nothing: readings and events come from elsewhere
     #[arg(long)]
     no_simulator: bool,
+    /// Store nothing
+    #[arg(long)]
+    no_store: bool,
     /// How many sensors are simulated [default: 10]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=MAX_SENSORS as i64))]
     num_sensors: Option<i64>,
@@ -78,8 +81,14 @@ pub(crate) fn run(args: &UpArgs, cli: &Cli, loaded: &Loaded, context: &Context) 
     let settings = &context.settings.process;
     let instance = process::Instance::of(settings.instance.as_deref(), &settings.group)?;
     let reloading = process::Reloading::start(&processor, cli, loaded, hang_ups, &service)?;
-    let plan =
-        Plan { directory, simulate: !args.no_simulator, faults: args.faults.clone(), processor, instance };
+    let plan = Plan {
+        directory,
+        simulate: !args.no_simulator,
+        store: !args.no_store,
+        faults: args.faults.clone(),
+        processor,
+        instance,
+    };
     let outcome = Pipeline::start(&plan, context, &service)
         .and_then(|pipeline| screen::follow(pipeline, context, &service));
     let ending = Ending::of(&service.shutdown);

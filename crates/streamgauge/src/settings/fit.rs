@@ -133,7 +133,7 @@ impl<'a> Rules<'a> {
     /// The setting as `key = value (origin)`.
     fn described(&self, path: &str) -> String {
         let Some(entry) = self.entries.get(path) else { return path.to_owned() };
-        let value = if kafka::is_secret(path) { "***".to_owned() } else { shown(&entry.value) };
+        let value = if super::is_secret(path) { "***".to_owned() } else { shown(&entry.value) };
         format!("{path} = {value} ({})", entry.origin)
     }
 }

@@ -11,6 +11,7 @@ pub(super) struct Raw {
     pub(super) produce: RawProduce,
     pub(super) analyze: RawAnalyze,
     pub(super) process: RawProcess,
+    pub(super) store: RawStore,
     pub(super) broker: RawBroker,
     pub(super) log: RawLog,
     pub(super) metrics: RawMetrics,
@@ -111,6 +112,40 @@ pub(super) struct RawProcessLimits {
     pub(super) id_bytes: i64,
     pub(super) metrics: i64,
     pub(super) windows: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStore {
+    pub(super) topics: String,
+    pub(super) workers: i64,
+    pub(super) max_rows: i64,
+    pub(super) max_age: String,
+    pub(super) memory_bytes: i64,
+    pub(super) on_bad_record: String,
+    pub(super) max_poll_records: i64,
+    pub(super) stall_timeout: String,
+    pub(super) parquet: RawStoreParquet,
+    pub(super) postgres: RawStorePostgres,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStorePostgres {
+    pub(super) group: String,
+    pub(super) url: String,
+    pub(super) schema: String,
+    pub(super) partitions: String,
+    pub(super) retention: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStoreParquet {
+    pub(super) group: String,
+    pub(super) path: String,
+    pub(super) partition_by: String,
+    pub(super) compression_level: i64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -37,6 +37,7 @@ pub(super) fn validate(entries: &Layer) -> Result<Settings, SettingsError> {
         produce: check.produce(&raw.produce)?,
         analyze: check.analyze(raw.analyze)?,
         process: check.process(raw.process)?,
+        store: check.store(raw.store)?,
         broker: check.broker(raw.broker)?,
         names_brokers: entries
             .get("kafka.bootstrap.servers")
@@ -229,7 +230,11 @@ impl Check<'_> {
     }
 
     /// A value of a library's own type.
-    fn parsed<T: FromStr<Err: Display>>(&self, path: &str, text: &str) -> Result<T, SettingsError> {
+    pub(super) fn parsed<T: FromStr<Err: Display>>(
+        &self,
+        path: &str,
+        text: &str,
+    ) -> Result<T, SettingsError> {
         text.parse().map_err(|error: T::Err| self.refusal(path, error.to_string()))
     }
 
@@ -263,7 +268,7 @@ impl Check<'_> {
         SettingsError::Value {
             origin: entry.origin.clone(),
             path: path.to_owned(),
-            value: shown(&entry.value),
+            value: if super::is_secret(path) { "***".to_owned() } else { shown(&entry.value) },
             wanted: wanted.into(),
         }
     }

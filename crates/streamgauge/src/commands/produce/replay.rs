@@ -15,11 +15,11 @@ use crate::cli;
 use crate::commands::Context;
 use crate::exit::Ending;
 
-/// Produce readings from CSV and JSON Lines files
+/// Produce readings from CSV, JSON Lines and Parquet files
 #[derive(Debug, Args)]
 #[command(
     after_help = "Columns that are named like a field of a reading become that field; every other column of numbers becomes a
-measurement. Fields for --map: sensor_id, timestamp, index, latitude, longitude, status, fault, or a measurement. The
+measurement. Parquet files are those that streamgauge stored or exported. Fields for --map: sensor_id, timestamp, index, latitude, longitude, status, fault, or a measurement. The
 files of the Numenta Anomaly Benchmark and of the labelled WSN data are recognised by their columns.
 
 Examples:
@@ -27,6 +27,7 @@ Examples:
   streamgauge produce replay machine_temperature_system_failure.csv --speed max --start-time 2024-01-01T00:00:00
   streamgauge produce replay plant.csv --map 'sensor_id=device,timestamp=time,temperature=t1' --time-format epoch-ms
   streamgauge produce replay big.jsonl --speed max --resume big.position    # goes on where it stopped
+  streamgauge produce replay data/readings/day=2026-11-27/*.parquet --speed max
   zcat old.jsonl.gz | streamgauge produce replay - --speed max"
 )]
 pub(super) struct ReplayArgs {
@@ -85,7 +86,7 @@ pub(super) struct ReplayArgs {
 
 impl ReplayArgs {
     fn options(&self, target: Target) -> ReplayOptions {
-        let inputs = self.inputs.iter().map(Input::from_argument).collect();
+        let inputs = self.inputs.iter().map(input).collect();
         ReplayOptions {
             format: self.format,
             delimiter: self.delimiter,
@@ -113,6 +114,16 @@ pub(super) fn run(args: &ReplayArgs, context: &Context) -> anyhow::Result<Ending
     produce(context, &args.topic, |target, progress, service| {
         replay::run(&args.options(target), &context.settings.kafka, progress, &service.shutdown)
     })
+}
+
+/// Parquet is known by its first bytes, whatever the file is called.
+fn input(argument: &PathBuf) -> Input {
+    match Input::from_argument(argument) {
+        Input::File(path) if storage::is_parquet(&path) => {
+            Input::Converted(path, storage::readings_as_json_lines)
+        }
+        input => input,
+    }
 }
 
 fn format(text: &str) -> Result<Format, String> {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a stage is stopped only after the one that feeds it has ended.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +16,12 @@ use producers::events::{self, EventsOptions};
 use producers::sensors::{self, FaultPlan, SensorsOptions};
 use producers::{Display, Progress, Snapshot, Summary, Target};
 use runtime::{Shutdown, StopReason, Tasks};
+use storage::{StoreOptions, StoreSummary};
 
 use crate::commands::Context;
 use crate::commands::process::{self, Instance};
 use crate::commands::produce::{self, report};
+use crate::commands::store;
 use crate::embedded::EmbeddedBroker;
 use crate::service::Service;
 use crate::settings::DataDirectory;
@@ -28,10 +31,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// The file whose presence says that a data directory has been used before.
 const USED_BEFORE: &str = "format.json";
 
+/// The store's directory in the data directory.
+const STORE: &str = "store";
+
 /// What is to be started.
 pub(super) struct Plan {
     pub(super) directory: DataDirectory,
     pub(super) simulate: bool,
+    pub(super) store: bool,
     pub(super) faults: FaultPlan,
     pub(super) processor: PlanHandle,
     pub(super) instance: Instance,
@@ -52,11 +59,16 @@ pub(super) struct Pipeline {
     pub(super) events: Arc<Source>,
     pub(super) analytics: Watch,
     pub(super) processor: processors::Watch,
+    pub(super) storage: storage::Watch,
+    /// Where the store is, if anything is stored.
+    pub(super) store: Option<PathBuf>,
     pub(super) started: Instant,
     analyzed: Arc<OnceLock<AnalyzeSummary>>,
     processed: Arc<OnceLock<ProcessSummary>>,
+    stored: Arc<OnceLock<StoreSummary>>,
     sources: Stage,
     workers: Stage,
+    stores: Stage,
     broker: Option<EmbeddedBroker>,
 }
 
@@ -66,6 +78,7 @@ pub(super) struct Totals {
     pub(super) events: Option<Summary>,
     pub(super) analytics: Option<AnalyzeSummary>,
     pub(super) processor: Option<ProcessSummary>,
+    pub(super) storage: Option<StoreSummary>,
 }
 
 /// The figures of one source.
@@ -148,11 +161,15 @@ impl Pipeline {
             events: Arc::default(),
             analytics: Watch::default(),
             processor: processors::Watch::default(),
+            storage: storage::Watch::default(),
+            store: None,
             started,
             analyzed: Arc::default(),
             processed: Arc::default(),
+            stored: Arc::default(),
             sources: Stage::new(),
             workers: Stage::new(),
+            stores: Stage::new(),
             broker,
         };
         let ready = pipeline.fill(plan, &kafka, context, service);
@@ -180,6 +197,9 @@ impl Pipeline {
         drop(admin);
         self.start_analytics(kafka, context, service)?;
         self.start_processor(plan, kafka, context, service)?;
+        if plan.store {
+            self.start_storage(kafka, context, service)?;
+        }
         if plan.simulate {
             self.start_sensors(&plan.faults, kafka, context, service)?;
             self.start_events(kafka, context, service)?;
@@ -242,6 +262,36 @@ impl Pipeline {
         self.workers.tasks.spawn("processor", work).context("cannot start the thread of the processor")
     }
 
+    /// Stores into the place of the settings, else beside the broker's data; on a cluster without a place nothing.
+    fn start_storage(
+        &mut self,
+        kafka: &KafkaSettings,
+        context: &Context,
+        service: &Service,
+    ) -> anyhow::Result<()> {
+        let beside = || self.home.data.as_ref().map(|(directory, _)| directory.join(STORE));
+        let Some(path) = context.settings.store.parquet.path.clone().or_else(beside) else { return Ok(()) };
+        self.store = Some(path.clone());
+        let options = StoreOptions {
+            // One thread stores far more than one machine produces beside everything else.
+            workers: Some(NonZeroUsize::MIN),
+            drain_timeout: STOP_WITHIN / 2,
+            // Nobody could answer; it is logged, and stays on record.
+            accept_gaps: true,
+            watch: self.storage.clone(),
+            ..store::parquet::options(context, path)
+        };
+        let (kafka, stored) = (kafka.clone(), Arc::clone(&self.stored));
+        let (metrics, status) = (service.metrics.clone(), service.status.clone());
+        let shutdown = self.stores.shutdown.clone();
+        let work = move || {
+            let summary = storage::run(&options, &kafka, &metrics, &status, &shutdown)?;
+            stored.get_or_init(|| summary);
+            Ok::<(), storage::Error>(())
+        };
+        self.stores.tasks.spawn("storage", work).context("cannot start the thread of the storage")
+    }
+
     fn start_sensors(
         &mut self,
         faults: &FaultPlan,
@@ -282,10 +332,11 @@ impl Pipeline {
     /// Whether a part has failed.
     pub(super) fn has_failed(&self) -> bool {
         let broker = self.broker.as_ref().is_some_and(|broker| broker.failed.is_requested());
-        broker || self.sources.shutdown.is_requested() || self.workers.shutdown.is_requested()
+        let stages = [&self.sources, &self.workers, &self.stores];
+        broker || stages.iter().any(|stage| stage.shutdown.is_requested())
     }
 
-    /// Stops sources, workers and broker, in this order. The first failure is the one returned.
+    /// Stops sources, workers, storage and broker, in this order. The first failure is the one returned.
     pub(super) fn stop(self) -> anyhow::Result<Totals> {
         let deadline = Instant::now() + STOP_WITHIN;
         let left =
@@ -299,6 +350,7 @@ impl Pipeline {
         }
         outcome = first(outcome, self.sources.stop(left()));
         outcome = first(outcome, self.workers.stop(left()));
+        outcome = first(outcome, self.stores.stop(left()));
         outcome = first(outcome, stop_broker(broker, left()));
         outcome?;
         Ok(Totals {
@@ -306,6 +358,7 @@ impl Pipeline {
             events: self.events.summary.get().cloned(),
             analytics: self.analyzed.get().cloned(),
             processor: self.processed.get().cloned(),
+            storage: self.stored.get().cloned(),
         })
     }
 }

@@ -41,7 +41,7 @@ fn announce(pipeline: &Pipeline, context: &Context) -> anyhow::Result<()> {
     if context.output == OutputFormat::Json {
         let (directory, continued) = home.data.as_ref().map(|(path, used)| (path, *used)).unzip();
         let start = json!({"bootstrap": home.bootstrap, "embedded": home.data.is_some(), "data_dir": directory,
-            "continued": continued, "metrics": metrics});
+            "continued": continued, "metrics": metrics, "store": pipeline.store});
         return output::print(|out| writeln!(out, "{start}"));
     }
     let mut rows = Vec::new();
@@ -74,6 +74,11 @@ fn announce(pipeline: &Pipeline, context: &Context) -> anyhow::Result<()> {
         "processor",
         format!("{windows} windows to analytics, {rules} rules to alerts, exactly once"),
     ));
+    let stored = match &pipeline.store {
+        Some(path) => format!("Parquet in {}", path.display()),
+        None => "off; store.parquet.path turns it on".to_owned(),
+    };
+    rows.push(("storage", stored));
     rows.push(("metrics", metrics.map_or("off; --metrics-listen turns them on".to_owned(), str::to_owned)));
     rows.push(("try", format!("streamgauge -b {} analyze --group mine", home.bootstrap)));
     output::print(|out| {
@@ -83,9 +88,10 @@ fn announce(pipeline: &Pipeline, context: &Context) -> anyhow::Result<()> {
 }
 
 fn print_totals(totals: &Totals, first_result: Option<Duration>, context: &Context) -> anyhow::Result<()> {
-    let Totals { sensors, events, analytics, processor } = totals;
+    let Totals { sensors, events, analytics, processor, storage } = totals;
     if context.output == OutputFormat::Json {
         let end = json!({"sensors": sensors, "events": events, "analytics": analytics, "processor": processor,
+            "storage": storage,
             "first_analytics_seconds": first_result.map(|it| it.as_secs_f64())});
         return output::print(|out| writeln!(out, "{end}"));
     }
@@ -101,6 +107,9 @@ fn print_totals(totals: &Totals, first_result: Option<Duration>, context: &Conte
         if let Some(summary) = processor {
             write!(out, "processor\n{summary}")?;
         }
+        if let Some(summary) = storage {
+            write!(out, "storage\n{summary}")?;
+        }
         if let Some(first) = first_result {
             writeln!(out, "first result       {:>11.2} s  after the start", first.as_secs_f64())?;
         }
@@ -112,9 +121,11 @@ fn update(line: &mut StatusLine, rate: &mut RateMeter, pipeline: &Pipeline) {
     let Some(look) = line.due() else { return };
     let seen = pipeline.analytics.progress().unwrap_or_default();
     let processed = pipeline.processor.progress().unwrap_or_default();
+    let stored = pipeline.storage.progress().unwrap_or_default();
     let rate = rate.sample(Instant::now(), seen.readings);
     let (sensors, events) = (per_second(&pipeline.sensors), per_second(&pipeline.events));
-    let problem = seen.problem.as_ref().or(processed.problem.as_ref());
+    let problem = seen.problem.as_ref().or(processed.problem.as_ref()).or(stored.problem.as_ref());
+    let rows = stored.all_rows();
     match look {
         Look::Logged => tracing::info!(
             sensors_per_second = sensors,
@@ -122,16 +133,17 @@ fn update(line: &mut StatusLine, rate: &mut RateMeter, pipeline: &Pipeline) {
             readings = seen.readings,
             windows = processed.windows_closed,
             alarms = processed.alarms_fired,
+            stored = rows,
             dead_letters = seen.dead_letters + processed.dead_letters,
             lag = seen.lag,
             problem,
             "up"
         ),
         Look::Shown { elapsed } => line.show(&match problem {
-            Some(problem) => format!("{elapsed:>4} s  waiting for Kafka: {problem}"),
+            Some(problem) => format!("{elapsed:>4} s  waiting: {problem}"),
             None => format!(
                 "{elapsed:>4} s  sensors {sensors:.0}/s  events {events:.0}/s  analytics {rate:.0}/s  \
-                 {} sensors  {} windows  {} alarms  {} dead letters  lag {}",
+                 {} sensors  {} windows  {} alarms  {rows} stored  {} dead letters  lag {}",
                 seen.sensors,
                 processed.windows_closed,
                 processed.alarms_fired,

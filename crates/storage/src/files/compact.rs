@@ -1,0 +1,266 @@
+//! `store compact`: the small files of a directory become few large ones.
+//!
+//! A compacted copy of the whole directory is made beside the tables and then exchanged with the old one in one step, so a
+//! reader that lists the directory sees the old files or the new ones, never both and never neither. (One that had listed
+//! the old ones and opens them after that finds them gone, which is an error and not a wrong answer; it reads again.)
+//!
+//! Storing goes on meanwhile, but for the instant of the exchange: files that were published while the copy was made are
+//! linked into it first. What is under way is written down, so that a run that is killed is finished, or undone, by whoever
+//! comes next.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+use kafka::TopicPartition;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use super::encode::Encoder;
+use super::layout::{FileName, Layout};
+use super::ledger::{create, remove_if_there, sync_directory};
+use super::lock::{Maintenance, Publishing};
+use super::walk::DataFile;
+use super::{decode, expire, open_existing, walk};
+use crate::table::Finished;
+use crate::{Error, Table};
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Compacted {
+    /// Directories that were exchanged.
+    pub directories: u64,
+    /// Files before.
+    pub files_before: u64,
+    /// Files after.
+    pub files_after: u64,
+    /// Their size before, in bytes.
+    pub bytes_before: u64,
+    /// Their size after, in bytes.
+    pub bytes_after: u64,
+    /// Rows written anew.
+    pub rows: u64,
+}
+
+/// A directory under way.
+#[derive(Debug, Serialize, Deserialize)]
+struct Exchange {
+    /// The directory below the store's.
+    directory: String,
+    /// The names of the files that became others.
+    merged: Vec<String>,
+    /// The names of those others.
+    new: Vec<String>,
+}
+
+/// Merges small files in all directories of the store at `root`, up to `max_rows` rows in each. `progress` is told
+/// directories done and all directories.
+pub fn compact(
+    root: &Path,
+    tables: &[Table],
+    max_rows: u64,
+    level: i32,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Compacted, Error> {
+    let layout = open_existing(root)?;
+    let _alone = Maintenance::begin(&layout)?;
+    recover(&layout)?;
+    expire::finish(&layout, &expire::read(&layout)?)?;
+    let found = walk::walk(&layout)?;
+    let mut done = Compacted::default();
+    let all = found.files.len() as u64;
+    for (number, (directory, files)) in found.files.iter().enumerate() {
+        progress(number as u64, all);
+        let foreign = found.foreign.iter().find(|path| path.parent() == Some(directory));
+        if !tables.contains(&files[0].table) {
+            continue;
+        }
+        if let Some(foreign) = foreign {
+            warn!(file = %foreign.display(), "a file that is not the store's: its directory is left as it is");
+            continue;
+        }
+        compact_directory(&layout, directory, files, max_rows, level, &mut done)?;
+    }
+    progress(all, all);
+    Ok(done)
+}
+
+/// Which files become one: those of a partition, in the order of their offsets, as long as their rows fit.
+fn plan(files: &[DataFile], max_rows: u64) -> Result<Vec<Vec<&DataFile>>, Error> {
+    let mut of_place: BTreeMap<&TopicPartition, Vec<&DataFile>> = BTreeMap::new();
+    for file in files {
+        of_place.entry(&file.name.place).or_default().push(file);
+    }
+    let mut groups = Vec::new();
+    for files in of_place.into_values() {
+        let (mut group, mut rows): (Vec<&DataFile>, u64) = (Vec::new(), 0);
+        for file in files {
+            let more = decode::count(file.table, &file.path)?;
+            if !group.is_empty() && rows + more > max_rows {
+                groups.push(std::mem::take(&mut group));
+                rows = 0;
+            }
+            group.push(file);
+            rows += more;
+        }
+        groups.push(group);
+    }
+    groups.retain(|group| group.len() > 1);
+    Ok(groups)
+}
+
+fn compact_directory(
+    layout: &Layout,
+    directory: &Path,
+    files: &[DataFile],
+    max_rows: u64,
+    level: i32,
+    done: &mut Compacted,
+) -> Result<(), Error> {
+    let groups = plan(files, max_rows)?;
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let table = files[0].table;
+    let copy = layout.own().join("compacting");
+    remove_directory(&copy)?;
+    fs::create_dir_all(&copy).map_err(Error::file("make", &copy))?;
+    let mut new = Vec::new();
+    for group in &groups {
+        let (first, last) =
+            (group.iter().map(|file| file.name.first), group.iter().map(|file| file.name.last));
+        let (Some(first), Some(last)) = (first.min(), last.max()) else { continue };
+        let name = FileName { place: group[0].name.place.clone(), first, last }.to_string();
+        let (rows, bytes) = merge(table, group, &copy.join(&name), level)?;
+        done.rows += rows;
+        done.bytes_after += bytes;
+        done.bytes_before += group.iter().map(|file| file.bytes).sum::<u64>();
+        done.files_before += group.len() as u64;
+        done.files_after += 1;
+        new.push(name);
+    }
+    let below = directory.strip_prefix(&layout.root).expect("it was found below the root");
+    let merged = groups.iter().flatten().map(|file| file.name.to_string()).collect();
+    let exchange = Exchange { directory: below.to_string_lossy().into_owned(), merged, new };
+    {
+        // Nothing is published between the last look at the old directory and the exchange.
+        let _alone = Publishing::hold_back(layout)?;
+        link_others(&exchange, directory, &copy)?;
+        sync_directory(&copy)?;
+        create(&layout.own(), JOURNAL, &exchange)?;
+        renameat_with(CWD, &copy, CWD, directory, RenameFlags::EXCHANGE)
+            .map_err(|error| Error::file("exchange", directory)(error.into()))?;
+    }
+    finish(layout, &exchange)?;
+    done.directories += 1;
+    info!(directory = %directory.display(), files = files.len(), "compacted");
+    Ok(())
+}
+
+/// The file of what is under way.
+const JOURNAL: &str = "compacting.json";
+
+/// Writes the rows of a group as one file, sorted anew. Rows and bytes.
+fn merge(table: Table, group: &[&DataFile], to: &Path, level: i32) -> Result<(u64, u64), Error> {
+    let mut batches: Vec<RecordBatch> = Vec::new();
+    for file in group {
+        for batch in decode::rows(table, &file.path)? {
+            batches.push(batch?);
+        }
+    }
+    let not_rows =
+        |error: &dyn std::fmt::Display| decode::not_rows(table, &group[0].path, &error.to_string());
+    let batch = concat_batches(&table.schema(), &batches).map_err(|error| not_rows(&error))?;
+    drop(batches);
+    let rows = Finished::of_batch(table, batch);
+    let bytes =
+        Encoder::new(table, level).encode(&rows.batch, &rows.order).map_err(|error| not_rows(&error))?;
+    let written = File::create_new(to).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        file.write_all(&bytes)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    });
+    written.map_err(Error::file("write", to))?;
+    Ok((rows.rows() as u64, bytes.len() as u64))
+}
+
+/// After the exchange: what is in the old directory alone goes into the new one; the rest goes.
+fn finish(layout: &Layout, exchange: &Exchange) -> Result<(), Error> {
+    let (old, new) = (layout.own().join("compacting"), layout.root.join(&exchange.directory));
+    if let Some(above) = new.parent() {
+        sync_directory(above)?;
+    }
+    loop {
+        let names = list(&old)?;
+        // On a file system without locks something may have been published at the last moment.
+        link_others(exchange, &old, &new)?;
+        sync_directory(&new)?;
+        for name in &names {
+            remove_if_there(&old.join(name))?;
+        }
+        match fs::remove_dir(&old) {
+            // Published between the listing and now.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::file("remove", &old)(error));
+            }
+            _ => break,
+        }
+    }
+    remove_if_there(&layout.own().join(JOURNAL))
+}
+
+/// Links every file but those that became others from one directory to another, where it is not there yet.
+fn link_others(exchange: &Exchange, from: &Path, to: &Path) -> Result<(), Error> {
+    for name in list(from)?.iter().filter(|name| !exchange.merged.contains(name)) {
+        let to = to.join(name);
+        match fs::hard_link(from.join(name), &to) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::file("write", &to)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Finishes, or undoes, what a run that was killed had under way.
+pub(super) fn recover(layout: &Layout) -> Result<(), Error> {
+    let (journal, copy) = (layout.own().join(JOURNAL), layout.own().join("compacting"));
+    let bytes = match fs::read(&journal) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return remove_directory(&copy),
+        bytes => bytes.map_err(Error::file("read", &journal))?,
+    };
+    let exchange: Exchange = serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
+        path: journal.clone(),
+        detail: format!("it cannot be read: {error}"),
+    })?;
+    let exchanged = exchange.new.iter().all(|name| layout.root.join(&exchange.directory).join(name).exists());
+    info!(directory = exchange.directory, exchanged, "a compaction was interrupted");
+    if exchanged {
+        return finish(layout, &exchange);
+    }
+    remove_directory(&copy)?;
+    remove_if_there(&journal)
+}
+
+fn list(directory: &Path) -> Result<Vec<String>, Error> {
+    let listing = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(Error::file("list", directory))?,
+    };
+    let names = listing.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    names.collect::<io::Result<_>>().map_err(Error::file("list", directory))
+}
+
+/// Removes a directory of files, if it is there.
+fn remove_directory(path: &PathBuf) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
+        _ => Ok(()),
+    }
+}

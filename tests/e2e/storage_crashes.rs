@@ -1,0 +1,115 @@
+//! Stores under kill -9, with rebalances among three instances: every reading has its row, once, and no reader ever saw half
+//! a file.
+
+use testing::{Cluster, ClusterOptions, Kind};
+
+use crate::harness::clients::Client;
+use crate::harness::load::Load;
+use crate::harness::process::{Keyboard, Running, Signal};
+use crate::harness::random::Random;
+use crate::harness::stage::Stage;
+use crate::harness::{PATIENCE, on_every_broker};
+use crate::storage::{expect_equal, path_of, store_flags};
+
+on_every_broker!(killed_stores_keep_every_reading_once);
+
+/// Instances are killed so often.
+const KILLS: usize = 30;
+/// Readings a second.
+const RATE: u32 = 5_000;
+/// So many readings lie between two kills at most.
+const MOST_BETWEEN: u64 = 5_000;
+
+/// An instance; as a static member, so that a kill costs no session timeout.
+fn start(stage: &Stage<'_>, path: &str, member: Option<&str>) -> Running {
+    let topic = format!("{}=readings", stage.topic);
+    let flags = store_flags(stage, path, &topic);
+    // Small enough for several files between two kills, and for merges of the ledger.
+    let own = ["--workers", "1", "--max-rows", "700", "--max-age", "100ms", "-X", "session.timeout.ms=6000"];
+    let member = member.map(|member| format!("group.instance.id={}-{member}", stage.group));
+    let fixed: Vec<&str> = member.iter().flat_map(|member| ["-X", member]).collect();
+    stage.start(&[&flags[..], &own, &fixed].concat())
+}
+
+/// Somebody who reads all files again and again.
+fn watch(path: &str) -> (Running, Keyboard) {
+    Running::start_interactive(&mut Client::Confluent.command("watch_store.py", &[path]))
+}
+
+/// Nobody ever saw half a file, or a row twice.
+fn end_watch(reader: Running, keyboard: Keyboard) {
+    drop(keyboard);
+    let seen = reader.finish(PATIENCE).expect_success().json();
+    assert!(seen["reads"].as_u64() > Some(3), "{seen}");
+}
+
+/// Stores what is left, and checks everything.
+fn finish(stage: &Stage<'_>, path: &str) {
+    let topic = format!("{}=readings", stage.topic);
+    let flags = store_flags(stage, path, &topic);
+    stage.run(&[&flags[..], &["--exit-at-end"]].concat()).expect_success();
+    stage.run(&["store", "verify", "--path", path]).expect_success();
+    let rows = expect_equal(stage, path);
+    stage.run(&["store", "compact", "--path", path]).expect_success();
+    stage.run(&["store", "verify", "--path", path]).expect_success();
+    assert_eq!(expect_equal(stage, path), rows);
+}
+
+fn killed_stores_keep_every_reading_once(kind: Kind) {
+    let stage = Stage::shared(kind, "kill-store");
+    let path = path_of(&stage, "data");
+    let mut load = Load::start(&stage, RATE, &[]);
+    let mut random = Random::new();
+    let names = ["a", "b"];
+    let mut instances = names.map(|name| Some(start(&stage, &path, Some(name))));
+    let mut guest = None;
+    let (reader, keyboard) = watch(&path);
+    for kill in 0..KILLS {
+        load.wait_for_more(1 + random.below(MOST_BETWEEN));
+        let victim = random.below(2) as usize;
+        instances[victim].take().expect("it is always started again").kill();
+        instances[victim] = Some(start(&stage, &path, Some(names[victim])));
+        match kill % 10 {
+            2 => guest = Some(start(&stage, &path, None)),
+            5 => drop(stage.run(&["store", "compact", "--path", &path]).expect_success()),
+            8 => {
+                let guest: Running = guest.take().expect("it came a moment ago");
+                guest.signal(Signal::Terminate);
+                guest.finish(PATIENCE).expect_code(143);
+            }
+            _ => {}
+        }
+    }
+    load.running.signal(Signal::Terminate);
+    load.running.finish(PATIENCE).expect_code(143);
+    for instance in instances.into_iter().flatten() {
+        instance.kill();
+    }
+    end_watch(reader, keyboard);
+    finish(&stage, &path);
+}
+
+#[test]
+fn a_store_goes_on_when_its_broker_was_killed() {
+    let cluster =
+        Cluster::own(&ClusterOptions { kind: Kind::Embedded, brokers: 1, port: 9_740, sasl_tls: false });
+    let stage = Stage::on(&cluster, "kill-broker");
+    stage.create_topic(&["--partitions", "3"]);
+    let path = path_of(&stage, "data");
+    let mut load = Load::start(&stage, RATE, &[]);
+    let mut instances = [None, None].map(|member: Option<&str>| start(&stage, &path, member));
+    for _ in 0..5 {
+        load.wait_for_more(4_000);
+        cluster.kill(1);
+        cluster.revive(1);
+    }
+    load.wait_for_more(10_000);
+    assert!(instances.iter_mut().all(Running::is_running));
+    load.running.signal(Signal::Terminate);
+    load.running.finish(PATIENCE).expect_code(143);
+    for instance in instances {
+        instance.signal(Signal::Terminate);
+        instance.finish(PATIENCE).expect_code(143);
+    }
+    finish(&stage, &path);
+}
