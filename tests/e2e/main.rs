@@ -16,6 +16,7 @@ mod foreign_clients;
 mod full_disk;
 mod harness;
 mod operation;
+mod page;
 mod processing;
 mod processing_crashes;
 mod rebalance;

@@ -6,6 +6,7 @@
 //! - [`Worker`]: one consumer of a group on one thread, driven by a loop over [`Event`]s. Its module states the
 //!   delivery guarantee.
 //! - [`PartitionReader`]: partitions from offset to offset, outside any group: snapshots, replays.
+//! - [`Tail`]: partitions as they grow, outside any group: live views.
 //! - [`Admin`]: topics and consumer groups. [`dead_letters`]: listing and replaying rejected records.
 //!
 //! Invariants: no type of rdkafka is public (its error code excepted); every wait has a bound; a topic is never
@@ -22,6 +23,7 @@ mod partition_reader;
 mod producer;
 mod reader;
 mod settings;
+mod tail;
 mod transactional;
 mod wire;
 mod worker;
@@ -37,6 +39,7 @@ pub use partition_reader::{PartitionReader, ReadAt, Span};
 pub use producer::{Delivery, OnDelivery, Outgoing, Producer, ProducerCounters, ProducerOptions, Topic};
 pub use reader::{ReadFrom, TopicReader};
 pub use settings::{KafkaSettings, Role, SettingsError, is_secret};
+pub use tail::Tail;
 pub use transactional::{
     OffsetCommit, TransactionCounters, TransactionError, TransactionOptions, Transactional,
 };

@@ -1,4 +1,7 @@
-//! The HTTP endpoint of a running process: metrics for Prometheus and health for supervisors.
+//! What is served over HTTP: the endpoint of a running process, and the live page.
+//!
+//! The endpoint has metrics for Prometheus and health for supervisors; the page ([`serve_page`]) has the same addresses
+//! beside its own.
 //!
 //! | path | answer |
 //! |---|---|
@@ -12,7 +15,9 @@
 
 mod endpoint;
 mod listener;
+mod page;
 mod server;
 
 pub use endpoint::Endpoint;
+pub use page::{Page, PageError, PageOptions, serve_page};
 pub use server::{MetricsServer, ServeError, serve_metrics};

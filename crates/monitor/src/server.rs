@@ -111,7 +111,7 @@ async fn serve(listener: TcpListener, endpoint: Endpoint, stopped: oneshot::Rece
 }
 
 /// Puts the default host before a bare port.
-fn with_host(listen: &str) -> String {
+pub(crate) fn with_host(listen: &str) -> String {
     match listen.strip_prefix(':').unwrap_or(listen) {
         port if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
             format!("{DEFAULT_HOST}:{port}")

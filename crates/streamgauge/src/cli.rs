@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use model::EventTime;
 
 use crate::commands::{
-    alerts, analyze, broker, completions, config, dlq, doctor, groups, process, produce, rules, store,
-    topics, up,
+    alerts, analyze, broker, completions, config, dlq, doctor, groups, monitor, process, produce, rules,
+    store, topics, up,
 };
 use crate::settings::{Layer, NotADuration, Origin, Value, parse_duration};
 
@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Analyze(analyze::AnalyzeArgs),
     Process(process::ProcessArgs),
     Store(store::StoreArgs),
+    Monitor(monitor::MonitorArgs),
     Alerts(alerts::AlertsArgs),
     Rules(rules::RulesArgs),
     Topics(topics::TopicsArgs),
@@ -119,6 +120,7 @@ impl Cli {
             Command::Analyze(args) => args.settings(&mut layer),
             Command::Process(args) => args.settings(&mut layer),
             Command::Store(args) => args.settings(&mut layer),
+            Command::Monitor(args) => args.settings(&mut layer),
             Command::Topics(args) => args.settings(&mut layer),
             Command::Alerts(_)
             | Command::Rules(_)

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
 pub(crate) mod groups;
+pub(crate) mod monitor;
 pub(crate) mod process;
 pub(crate) mod produce;
 pub(crate) mod rules;

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use broker::BrokerError;
 use consumers::analyze;
 use kafka::TransactionError;
-use monitor::ServeError;
+use monitor::{PageError, ServeError};
 use producers::ErrorKind;
 use runtime::{Shutdown, StopReason};
 
@@ -162,6 +162,9 @@ fn cause_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             analyze::Error::Task(_) | analyze::Error::Kafka(_) => None,
             _ => Some(IO),
         };
+    }
+    if let Some(error) = cause.downcast_ref::<PageError>() {
+        return Some(if matches!(error, PageError::NotLoopback { .. }) { CONFIG } else { IO });
     }
     if let Some(error) = cause.downcast_ref::<storage::Error>() {
         return store_code(error);

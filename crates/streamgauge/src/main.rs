@@ -58,6 +58,7 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         Command::Analyze(args) => commands::analyze::run(args, &context),
         Command::Process(args) => commands::process::run(args, cli, &loaded, &context),
         Command::Store(args) => commands::store::run(args, &context),
+        Command::Monitor(args) => commands::monitor::run(args, &context),
         Command::Alerts(args) => commands::alerts::run(args, &context),
         Command::Rules(args) => commands::rules::run(args, &loaded, &context),
         Command::Topics(args) => commands::topics::run(args, &context),

@@ -32,16 +32,21 @@ impl Service {
 
     fn open(settings: &Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
         let (metrics, status) = (Metrics::new(), Status::new());
-        let server = settings.metrics_listen.as_deref().map(|listen| {
-            let endpoint = Endpoint {
-                metrics: metrics.clone(),
-                status: status.clone(),
-                shutdown: shutdown.clone(),
-                version: env!("CARGO_PKG_VERSION"),
-            };
-            serve_metrics(listen, endpoint)
-        });
-        Ok(Self { shutdown, metrics, status, server: server.transpose()? })
+        let mut service = Self { shutdown, metrics, status, server: None };
+        if let Some(listen) = &settings.metrics_listen {
+            service.server = Some(serve_metrics(listen, service.endpoint())?);
+        }
+        Ok(service)
+    }
+
+    /// What is shown of it over HTTP.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            metrics: self.metrics.clone(),
+            status: self.status.clone(),
+            shutdown: self.shutdown.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 
     /// Closes the endpoint, after the work has ended: until then a draining process can be watched.

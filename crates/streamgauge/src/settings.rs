@@ -71,6 +71,10 @@ pub(crate) struct Settings {
     pub(crate) names_brokers: bool,
     /// What is logged.
     pub(crate) log: LogSettings,
+    /// Where the live page is served.
+    pub(crate) page_listen: String,
+    /// Whether nobody chose that address.
+    pub(crate) page_is_default: bool,
     /// Where the metrics endpoint listens, if anywhere.
     pub(crate) metrics_listen: Option<String>,
     /// How long a command may take to end once it is asked to.

@@ -65,6 +65,26 @@ impl Alarms {
         self.alarms.insert(alarm.alert.id.clone(), alarm);
     }
 
+    /// Forgets alarms that are over, those cleared longest ago first, until there are at most `most` in all (or only active
+    /// ones); for those who follow the topic without end.
+    pub fn shrink(&mut self, most: usize) {
+        let mut over: Vec<(EventTime, &String)> = self
+            .alarms
+            .iter()
+            .filter(|(_, alarm)| !alarm.is_active())
+            .map(|(id, alarm)| (alarm.alert.at, id))
+            .collect();
+        over.sort_unstable();
+        let excess = self.alarms.len().saturating_sub(most);
+        let forgotten: Vec<String> = over.into_iter().take(excess).map(|(_, id)| id.clone()).collect();
+        for id in forgotten {
+            self.alarms.remove(&id);
+        }
+        while self.early.len() > most {
+            self.early.pop_first();
+        }
+    }
+
     /// One alarm.
     pub fn get(&self, id: &str) -> Option<&Alarm> {
         self.alarms.get(id)

@@ -5,7 +5,7 @@
 //! threads of its own and fails for the whole: a pipeline is never half there in silence.
 //!
 //! With `-o json` the start and the end are an object each, on a line each:
-//! `{"bootstrap", "embedded", "data_dir", "continued", "metrics", "store"}` and
+//! `{"bootstrap", "embedded", "data_dir", "continued", "metrics", "store", "page"}` and
 //! `{"sensors", "events", "analytics", "processor", "storage", "first_analytics_seconds"}`, with the summaries of the parts.
 
 mod pipeline;
@@ -23,7 +23,10 @@ use crate::settings::{DataDirectory, Layer, Loaded, Value};
 
 use pipeline::{Pipeline, Plan};
 
-/// Run everything in one process: broker, simulated sensors and events, analytics, windows and alarms, storage.
+/// What `--page` says for no page.
+const PAGE_OFF: &str = "off";
+
+/// Run everything in one process: broker, simulated sensors and events, analytics, windows and alarms, storage, the page.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without -b (or bootstrap.servers in the settings) the embedded broker is started and keeps its data
@@ -43,6 +46,9 @@ pub(crate) struct UpArgs {
     /// Store nothing
     #[arg(long)]
     no_store: bool,
+    /// Where the page is served: HOST:PORT, PORT on 127.0.0.1, or off [default: 127.0.0.1:8080, else a free port]
+    #[arg(long, value_name = "ADDR")]
+    page: Option<String>,
     /// How many sensors are simulated [default: 10]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=MAX_SENSORS as i64))]
     num_sensors: Option<i64>,
@@ -64,6 +70,8 @@ impl UpArgs {
     pub(crate) fn settings(&self, layer: &mut Layer) {
         layer.flag("produce.num_sensors", "--num-sensors", self.num_sensors.map(Value::Whole));
         layer.flag("produce.interval", "--interval", self.interval.clone().map(Value::Text));
+        let page = self.page.clone().filter(|page| page != PAGE_OFF);
+        layer.flag("monitor.listen", "--page", page.map(Value::Text));
         self.listener.settings(layer);
     }
 }
@@ -85,6 +93,7 @@ pub(crate) fn run(args: &UpArgs, cli: &Cli, loaded: &Loaded, context: &Context) 
         directory,
         simulate: !args.no_simulator,
         store: !args.no_store,
+        page: args.page.as_deref() != Some(PAGE_OFF),
         faults: args.faults.clone(),
         processor,
         instance,

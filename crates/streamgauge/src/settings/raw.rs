@@ -14,6 +14,7 @@ pub(super) struct Raw {
     pub(super) store: RawStore,
     pub(super) broker: RawBroker,
     pub(super) log: RawLog,
+    pub(super) monitor: RawMonitor,
     pub(super) metrics: RawMetrics,
     pub(super) shutdown: RawShutdown,
 }
@@ -197,6 +198,12 @@ pub(super) struct RawBrokerLimits {
 pub(super) struct RawLog {
     pub(super) level: String,
     pub(super) format: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMonitor {
+    pub(super) listen: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -43,6 +43,8 @@ pub(super) fn validate(entries: &Layer) -> Result<Settings, SettingsError> {
             .get("kafka.bootstrap.servers")
             .is_some_and(|entry| entry.origin != Origin::Default),
         log: check.log(raw.log)?,
+        page_listen: raw.monitor.listen,
+        page_is_default: entries.get("monitor.listen").is_none_or(|entry| entry.origin == Origin::Default),
         metrics_listen: Some(raw.metrics.listen).filter(|listen| !listen.is_empty()),
         shutdown_deadline: check.duration("shutdown.deadline", &raw.shutdown.deadline)?,
     })

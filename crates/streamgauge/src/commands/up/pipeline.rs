@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use consumers::analyze::{self, AnalyzeOptions, AnalyzeSummary, Show, Watch};
 use kafka::{Admin, CONNECT_TIMEOUT, KafkaSettings};
-use model::topics::{EVENTS, SENSOR_DATA};
+use model::topics::{ALERTS, EVENTS, SENSOR_DATA};
+use monitor::{Page, PageOptions, serve_page};
 use processors::{PlanHandle, ProcessOptions, ProcessSummary};
 use producers::events::{self, EventsOptions};
 use producers::sensors::{self, FaultPlan, SensorsOptions};
@@ -39,6 +40,7 @@ pub(super) struct Plan {
     pub(super) directory: DataDirectory,
     pub(super) simulate: bool,
     pub(super) store: bool,
+    pub(super) page: bool,
     pub(super) faults: FaultPlan,
     pub(super) processor: PlanHandle,
     pub(super) instance: Instance,
@@ -69,6 +71,7 @@ pub(super) struct Pipeline {
     sources: Stage,
     workers: Stage,
     stores: Stage,
+    page: Option<Page>,
     broker: Option<EmbeddedBroker>,
 }
 
@@ -170,6 +173,7 @@ impl Pipeline {
             sources: Stage::new(),
             workers: Stage::new(),
             stores: Stage::new(),
+            page: None,
             broker,
         };
         let ready = pipeline.fill(plan, &kafka, context, service);
@@ -199,6 +203,9 @@ impl Pipeline {
         self.start_processor(plan, kafka, context, service)?;
         if plan.store {
             self.start_storage(kafka, context, service)?;
+        }
+        if plan.page {
+            self.page = Some(start_page(kafka, context, service)?);
         }
         if plan.simulate {
             self.start_sensors(&plan.faults, kafka, context, service)?;
@@ -260,6 +267,11 @@ impl Pipeline {
             Ok::<(), processors::Error>(())
         };
         self.workers.tasks.spawn("processor", work).context("cannot start the thread of the processor")
+    }
+
+    /// The page's address, if there is one.
+    pub(super) fn page_url(&self) -> Option<String> {
+        self.page.as_ref().map(Page::url)
     }
 
     /// Stores into the place of the settings, else beside the broker's data; on a cluster without a place nothing.
@@ -345,6 +357,10 @@ impl Pipeline {
         let broker_first = self.broker.as_ref().is_some_and(|broker| broker.failed.is_requested());
         let mut broker = self.broker;
         let mut outcome = Ok(());
+        // It only looks on.
+        if let Some(page) = self.page {
+            page.stop();
+        }
         if broker_first {
             outcome = stop_broker(broker.take(), left());
         }
@@ -373,6 +389,22 @@ fn first(before: anyhow::Result<()>, after: anyhow::Result<()>) -> anyhow::Resul
         tracing::warn!(error = format!("{later:#}"), "another part failed");
     }
     before.and(after)
+}
+
+/// On the address of the settings; where nobody chose it and it is taken, on a free one.
+fn start_page(kafka: &KafkaSettings, context: &Context, service: &Service) -> anyhow::Result<Page> {
+    let options = |listen: &str| PageOptions {
+        listen: listen.to_owned(),
+        readings: SENSOR_DATA.to_owned(),
+        alerts: ALERTS.to_owned(),
+    };
+    let settings = &context.settings;
+    match serve_page(options(&settings.page_listen), kafka, service.endpoint()) {
+        Err(error) if error.is_taken() && settings.page_is_default => {
+            Ok(serve_page(options("127.0.0.1:0"), kafka, service.endpoint())?)
+        }
+        page => Ok(page?),
+    }
 }
 
 fn start_broker(

@@ -41,10 +41,11 @@ fn announce(pipeline: &Pipeline, context: &Context) -> anyhow::Result<()> {
     if context.output == OutputFormat::Json {
         let (directory, continued) = home.data.as_ref().map(|(path, used)| (path, *used)).unzip();
         let start = json!({"bootstrap": home.bootstrap, "embedded": home.data.is_some(), "data_dir": directory,
-            "continued": continued, "metrics": metrics, "store": pipeline.store});
+            "continued": continued, "metrics": metrics, "store": pipeline.store, "page": pipeline.page_url()});
         return output::print(|out| writeln!(out, "{start}"));
     }
     let mut rows = Vec::new();
+    rows.push(("page", pipeline.page_url().unwrap_or_else(|| "off".to_owned())));
     match &home.data {
         Some((directory, used_before)) => {
             rows.push(("broker", format!("{}, embedded: Kafka clients connect here", home.bootstrap)));
