@@ -4,7 +4,7 @@
 
 The topic is read with confluent-kafka, the Parquet files in DIRECTORY with DuckDB and Polars. Prints {"topic", "rows",
 "missing", "doubled", "different", "duckdb", "polars"}: records that are readings, rows of the files, readings without a
-row, rows whose place is there already, rows that say something else than their record; and of each reader whether its
+row, rows whose place is there already, rows that say something else than their record, the first places without a row; and of each reader whether its
 count, sums, minima and maxima per sensor are those of the topic.
 """
 
@@ -105,6 +105,7 @@ def main():
                 "topic": len(expected),
                 "rows": len(rows),
                 "missing": len(expected.keys() - found.keys()),
+                "first_missing": sorted(expected.keys() - found.keys())[:5],
                 "doubled": doubled,
                 "different": sum(found[place] != row for place, row in expected.items() if place in found),
                 "duckdb": agree(truth, {row[0]: row[1:] for row in by_duckdb}),

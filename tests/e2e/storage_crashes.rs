@@ -43,6 +43,16 @@ fn end_watch(reader: Running, keyboard: Keyboard) {
     assert!(seen["reads"].as_u64() > Some(3), "{seen}");
 }
 
+/// An instance that is taken for dead after a second.
+fn start_mortal(stage: &Stage<'_>, path: &str, group: &str) -> Running {
+    let topic = format!("{}=readings", stage.topic);
+    let fixed =
+        ["store", "parquet", "--path", path, "--topics", &topic, "--group", group, "-o", "json", "-v"];
+    let own = ["--workers", "1", "--max-rows", "500", "--max-age", "50ms"];
+    let short = ["-X", "session.timeout.ms=1000", "-X", "heartbeat.interval.ms=300"];
+    stage.start(&[&fixed[..], &own, &short].concat())
+}
+
 /// Stores what is left, and checks everything.
 fn finish(stage: &Stage<'_>, path: &str) {
     let topic = format!("{}=readings", stage.topic);
@@ -112,4 +122,56 @@ fn a_store_goes_on_when_its_broker_was_killed() {
         instance.finish(PATIENCE).expect_code(143);
     }
     finish(&stage, &path);
+}
+
+/// Instances sleep, in the middle of whatever they do, until others have their partitions, and wake up again.
+#[test]
+fn stores_that_slept_write_nothing_that_is_not_theirs() {
+    let stage = Stage::shared(Kind::Embedded, "sleep-store");
+    let path = path_of(&stage, "data");
+    let mut load = Load::start(&stage, RATE, &[]);
+    let mut instances = [(); 2].map(|()| start_mortal(&stage, &path, &stage.group));
+    let assigned = |running: &Running| running.stderr().matches("storing place=").count();
+    for round in 0..6 {
+        load.wait_for_more(3_000);
+        let (sleeper, other) = (round % 2, (round + 1) % 2);
+        let before = assigned(&instances[other]);
+        instances[sleeper].signal(Signal::Stop);
+        instances[other].wait_until("the sleeper's partitions", |it| (assigned(it) > before).then_some(()));
+        load.wait_for_more(3_000);
+        instances[sleeper].signal(Signal::Continue);
+        let before = assigned(&instances[sleeper]);
+        instances[sleeper].wait_until("partitions again", |it| (assigned(it) > before).then_some(()));
+    }
+    load.running.signal(Signal::Terminate);
+    load.running.finish(PATIENCE).expect_code(143);
+    for instance in instances {
+        instance.signal(Signal::Terminate);
+        instance.finish(PATIENCE).expect_code(143);
+    }
+    finish(&stage, &path);
+}
+
+/// Two groups with one place: they take partitions from each other, one of them ends and says why, and no row is doubled.
+#[test]
+fn two_groups_in_one_place_are_told_apart() {
+    let stage = Stage::shared(Kind::Embedded, "two-groups");
+    let path = path_of(&stage, "data");
+    let mut load = Load::start(&stage, RATE, &[]);
+    let mut one = start_mortal(&stage, &path, &stage.group);
+    one.wait_until("a partition", |it| it.stderr().contains("storing place=").then_some(()));
+    let mut other = start_mortal(&stage, &path, &format!("{}-other", stage.group));
+    let ended = testing::wait_for("the end of one", PATIENCE, || {
+        [&mut one, &mut other].into_iter().position(|it| !it.is_running())
+    });
+    let (lost, mut kept) = if ended == 0 { (one, other) } else { (other, one) };
+    let error = lost.finish(PATIENCE).expect_one_error(1);
+    assert!(error.contains("another worker now stores") && error.contains("give each its own"), "{error}");
+    load.wait_for_more(5_000);
+    assert!(kept.is_running(), "{}", kept.stderr());
+    load.running.signal(Signal::Terminate);
+    load.running.finish(PATIENCE).expect_code(143);
+    kept.signal(Signal::Terminate);
+    kept.finish(PATIENCE).expect_code(143);
+    stage.run(&["store", "verify", "--path", &path]).expect_success();
 }

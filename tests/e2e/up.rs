@@ -71,6 +71,17 @@ fn one_command_is_a_whole_pipeline_and_leaves_nothing_if_it_is_ephemeral() {
     {
         assert!(metrics.contains(name), "{name} is not in:\n{metrics}");
     }
+    // The dashboard and the alert rules ask for nothing that there is not.
+    for file in ["prometheus/streamgauge.rules.yml", "grafana/streamgauge.json"] {
+        let text = fs::read_to_string(testing::project().join("config").join(file)).expect("it is there");
+        let words = text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));
+        for name in
+            words.filter(|word| word.starts_with("streamgauge_") || word.starts_with("kafka_consumergroup"))
+        {
+            let family = name.trim_end_matches("_bucket").trim_end_matches("_total");
+            assert!(metrics.contains(&format!("# TYPE {family} ")), "{file} asks for {name}");
+        }
+    }
     assert!(fs::exists(&data).expect("a path that can be looked at"));
     let end = up.end();
     assert_eq!(end["sensors"]["unacknowledged"], 0, "{end}");

@@ -436,7 +436,7 @@ function lettersPage(signal) {
       const place = `${letter.topic}:${letter.partition}:${letter.offset}`;
       return h("details", { class: "panel", "data-place": place, open: open.has(place) },
         h("summary", {}, badge("warning", letter.reason), " ", time(letter.time), ` ${letter.origin} ${letter.origin_partition}:${letter.origin_offset} `, h("span", { class: "soft" }, letter.message)),
-        h("dl", {}, h("dt", {}, "Stage"), h("dd", {}, letter.stage), h("dt", {}, "Key"), h("dd", {}, shown(letter.key)),
+        h("dl", {}, h("dt", {}, "Refused by"), h("dd", {}, letter.stages.join(", ")), h("dt", {}, "Key"), h("dd", {}, shown(letter.key)),
           h("dt", {}, "Where it came from"), h("dd", {}, link(`/topics/${encodeURIComponent(letter.origin)}?from=offset:${letter.origin_offset}&partition=${letter.origin_partition}`, "the record in its topic"))),
         h("pre", {}, shown(letter.value)));
     }));

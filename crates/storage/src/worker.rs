@@ -35,8 +35,9 @@ const CHORES_EVERY: Duration = Duration::from_millis(500);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait after a failure that may pass.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// A worker that is fenced again within this time is not one that slept.
-const FENCED_AGAIN: Duration = Duration::from_secs(30);
+/// A worker that is fenced so often within this time is not one that slept.
+const FENCED_OFTEN: usize = 4;
+const FENCED_WITHIN: Duration = Duration::from_secs(30);
 /// The stage that a dead letter names.
 const STAGE: &str = "store";
 
@@ -50,16 +51,17 @@ pub(crate) fn thread_name(number: usize) -> String {
 
 /// Works until the end is asked for.
 pub(crate) fn work(shared: &Shared, number: usize) -> Result<(), Error> {
-    let mut fenced: Option<Instant> = None;
+    let mut fenced: Vec<Instant> = Vec::new();
     let mut wait = FIRST_WAIT;
     loop {
         let began = Instant::now();
         match Session::run(shared, number) {
             Err(error @ Error::Fenced { .. }) => {
-                if fenced.is_some_and(|before| before.elapsed() < FENCED_AGAIN) {
+                fenced.retain(|before| before.elapsed() < FENCED_WITHIN);
+                fenced.push(Instant::now());
+                if fenced.len() == FENCED_OFTEN {
                     return Err(error);
                 }
-                fenced = Some(Instant::now());
                 warn!(%error, "joining the group again");
             }
             Err(error) if error.is_passing() && !matches!(error, Error::Kafka(_)) => {
@@ -247,8 +249,8 @@ impl<'s> Session<'s> {
         let mut records = batch.iter().peekable();
         while let Some(first) = records.next() {
             let place = TopicPartition { topic: first.topic.clone(), partition: first.partition };
-            let partition = self.partitions.get_mut(&place);
-            let partition = partition.expect("records are of partitions that were assigned");
+            // Fetched before the partition went: whoever has it now reads them.
+            let Some(partition) = self.partitions.get_mut(&place) else { continue };
             partition.since.get_or_insert(now);
             let mut next = Some(first);
             while let Some(record) = next {

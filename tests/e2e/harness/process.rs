@@ -77,6 +77,9 @@ fn tail(text: &str) -> &str {
 pub(crate) enum Signal {
     Interrupt,
     Terminate,
+    /// Sleeps until [`Signal::Continue`].
+    Stop,
+    Continue,
 }
 
 impl Signal {
@@ -84,6 +87,8 @@ impl Signal {
         match self {
             Self::Interrupt => "-INT",
             Self::Terminate => "-TERM",
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
         }
     }
 }

@@ -15,6 +15,10 @@ struct Position {
     handed_out: Option<i64>,
     processed: Option<i64>,
     committed: Option<i64>,
+    /// Whether the end of the partition was told after the last record.
+    at_end: bool,
+    /// The position from which a record that did not follow on was asked for again.
+    asked_again: Option<i64>,
 }
 
 /// The partitions of one worker: a handful, so a list that is searched from the one met last.
@@ -35,6 +39,8 @@ impl Positions {
             handed_out: offset,
             processed: offset,
             committed: offset,
+            at_end: false,
+            asked_again: None,
         });
     }
 
@@ -46,17 +52,53 @@ impl Positions {
     /// Records from `first` to before `next` were given to the owner. Unknown partitions (lost meanwhile) are passed over.
     #[inline]
     pub(crate) fn hand_out(&mut self, topic: &Arc<str>, partition: i32, first: i64, next: i64) {
+        let Some(position) = self.find(topic, partition) else { return };
+        position.first.get_or_insert(first);
+        position.handed_out = position.handed_out.max(Some(next));
+        position.at_end = false;
+    }
+
+    /// The owner was told of the end of a partition, before `next`.
+    pub(crate) fn reach_end(&mut self, topic: &Arc<str>, partition: i32, next: i64) {
+        self.hand_out(topic, partition, next, next);
+        if let Some(position) = self.find(topic, partition) {
+            position.at_end = true;
+        }
+    }
+
+    /// Whether a record that comes after the end of its partition was told follows on. If not, the offset from which to read
+    /// again; a second time it is believed.
+    ///
+    /// librdkafka takes the notice of the end for a record and goes on behind it: when fetching is interrupted just then, by a
+    /// rebalance or a pause, the record at the end is passed over, or if there is none, the partition begins anew.
+    #[inline]
+    pub(crate) fn does_not_follow(&mut self, topic: &Arc<str>, partition: i32, offset: i64) -> Option<i64> {
+        let position = self.find(topic, partition)?;
+        let expected = position.handed_out.filter(|expected| position.at_end && *expected != offset)?;
+        if position.asked_again == Some(expected) {
+            return None;
+        }
+        position.asked_again = Some(expected);
+        Some(expected)
+    }
+
+    /// The record that did not follow on could not be asked for again.
+    pub(crate) fn ask_once_more(&mut self, place: &TopicPartition) {
+        if let Some(position) = self.find(&place.topic, place.partition) {
+            position.asked_again = None;
+        }
+    }
+
+    #[inline]
+    fn find(&mut self, topic: &Arc<str>, partition: i32) -> Option<&mut Position> {
         let same = |position: &Position| {
             position.place.partition == partition
                 && (Arc::ptr_eq(&position.place.topic, topic) || position.place.topic == *topic)
         };
         if !self.positions.get(self.last).is_some_and(same) {
-            let Some(index) = self.positions.iter().position(same) else { return };
-            self.last = index;
+            self.last = self.positions.iter().position(same)?;
         }
-        let position = &mut self.positions[self.last];
-        position.first.get_or_insert(first);
-        position.handed_out = position.handed_out.max(Some(next));
+        self.positions.get_mut(self.last)
     }
 
     /// Back to the offsets given: what was handed out from there on will be handed out again.
@@ -161,5 +203,21 @@ mod tests {
         positions.begin(&place(0), Some(9));
         positions.finish();
         assert_eq!(positions.current().collect::<Vec<_>>(), [(&place(0), Some(9))]);
+    }
+
+    #[test]
+    fn a_record_that_does_not_follow_the_end_is_asked_for_again_once() {
+        let (topic, mut positions): (Arc<str>, _) = ("t".into(), Positions::default());
+        positions.begin(&TopicPartition { topic: Arc::clone(&topic), partition: 0 }, Some(5));
+        // Before an end was told, gaps are those of the topic.
+        assert_eq!(positions.does_not_follow(&topic, 0, 7), None);
+        positions.hand_out(&topic, 0, 7, 8);
+        positions.reach_end(&topic, 0, 8);
+        assert_eq!(positions.does_not_follow(&topic, 0, 8), None);
+        assert_eq!(positions.does_not_follow(&topic, 0, 9), Some(8));
+        assert_eq!(positions.does_not_follow(&topic, 0, 9), None);
+        positions.hand_out(&topic, 0, 9, 10);
+        positions.reach_end(&topic, 0, 10);
+        assert_eq!(positions.does_not_follow(&topic, 0, 0), Some(10));
     }
 }

@@ -14,7 +14,7 @@
 //! | `groups` | members, assignments, lag |
 //! | `dead-letters` | by reason, and the newest |
 //!
-//! An error is `{"error": TEXT}` with a status that says whose it is.
+//! `openapi.json` describes it for programs. An error is `{"error": TEXT}` with a status that says whose it is.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -63,6 +63,7 @@ impl Api {
 
     pub(super) fn router(self) -> Router {
         Router::new()
+            .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, JSON)], OPENAPI) }))
             .route("/overview", get(overview))
             .route("/stream", get(stream))
             .route("/sensors", get(sensors))
@@ -104,6 +105,8 @@ fn refuse(status: StatusCode, text: &str) -> Response {
 }
 
 const JSON: &str = "application/json";
+/// The description of all this for programs.
+const OPENAPI: &str = include_str!("../../assets/openapi.json");
 
 fn answer(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, "no-store")], body.to_string()).into_response()

@@ -136,10 +136,10 @@ fn take(state: &State, batch: &Batch, positions: &mut Positions, scratch: &mut S
             }
             Some(Kind::Alarms) => alarm(state, &record),
             Some(Kind::Letters) => {
-                if is_live {
+                let is_new = state.letters().update(&record);
+                if is_new && is_live {
                     pulse.letters.add(now / 1_000, 1.0);
                 }
-                state.letters().update(&record);
             }
             None => {}
         }

@@ -6,7 +6,7 @@
 //!
 //! Storing goes on meanwhile, but for the instant of the exchange: files that were published while the copy was made are
 //! linked into it first. What is under way is written down, so that a run that is killed is finished, or undone, by whoever
-//! comes next.
+//! comes next. A file that is among the staged ones too is not merged: its publication is not over.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -92,7 +92,8 @@ pub fn compact(
 /// Which files become one: those of a partition, in the order of their offsets, as long as their rows fit.
 fn plan(files: &[DataFile], max_rows: u64) -> Result<Vec<Vec<&DataFile>>, Error> {
     let mut of_place: BTreeMap<&TopicPartition, Vec<&DataFile>> = BTreeMap::new();
-    for file in files {
+    // A file that is still staged would be put here once more after it was merged.
+    for file in files.iter().filter(|file| !file.is_staged) {
         of_place.entry(&file.name.place).or_default().push(file);
     }
     let mut groups = Vec::new();
@@ -262,5 +263,85 @@ fn remove_directory(path: &PathBuf) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Rows;
+
+    /// A store with three files of a partition in one directory.
+    fn store(root: &Path) -> (Layout, PathBuf, Vec<PathBuf>) {
+        let layout = super::super::open(root).expect("a store");
+        let place = TopicPartition { topic: "t".into(), partition: 0 };
+        let directory = root.join("readings/day=2026-03-01");
+        fs::create_dir_all(&directory).expect("a directory");
+        let empty = Rows::new(Table::Readings, place.clone()).finish();
+        let bytes = Encoder::new(Table::Readings, 1).encode(&empty.batch, &empty.order).expect("encoded");
+        let files = (0..3).map(|at| {
+            let name = FileName { place: place.clone(), first: 10 * at, last: 10 * at + 9 };
+            let path = directory.join(name.to_string());
+            fs::write(&path, &bytes).expect("written");
+            path
+        });
+        let files = files.collect();
+        (layout, directory, files)
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names = list(directory).expect("listed");
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn files_of_a_partition_become_one_and_those_still_staged_stay() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (layout, directory, files) = store(root.path());
+        let staged = layout.staged().join("twin");
+        fs::hard_link(&files[1], &staged).expect("linked");
+        let done = compact(root.path(), &Table::ALL, 1_000, 1, |_, _| {}).expect("compacted");
+        assert_eq!((done.files_before, done.files_after), (2, 1));
+        let still = files[1].file_name().expect("a name").to_string_lossy().into_owned();
+        let merged = "t-0-00000000000000000000-00000000000000000029.parquet".to_owned();
+        assert_eq!(names(&directory), [merged.clone(), still]);
+        fs::remove_file(&staged).expect("removed");
+        compact(root.path(), &Table::ALL, 1_000, 1, |_, _| {}).expect("compacted");
+        assert_eq!(names(&directory), [merged]);
+    }
+
+    #[test]
+    fn a_compaction_that_was_killed_is_undone_or_finished() {
+        for exchanged in [false, true] {
+            let root = tempfile::tempdir().expect("a directory");
+            let (layout, directory, files) = store(root.path());
+            let copy = layout.own().join("compacting");
+            fs::create_dir_all(&copy).expect("a directory");
+            let merged = "t-0-00000000000000000000-00000000000000000019.parquet".to_owned();
+            fs::copy(&files[0], copy.join(&merged)).expect("copied");
+            let old = files[..2]
+                .iter()
+                .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned());
+            let exchange = Exchange {
+                directory: "readings/day=2026-03-01".into(),
+                merged: old.collect(),
+                new: vec![merged.clone()],
+            };
+            link_others(&exchange, &directory, &copy).expect("linked");
+            create(&layout.own(), JOURNAL, &exchange).expect("written");
+            if exchanged {
+                renameat_with(CWD, &copy, CWD, &directory, RenameFlags::EXCHANGE).expect("exchanged");
+                // Published at the last moment, into the directory on its way out.
+                fs::write(copy.join("late.parquet"), "").expect("written");
+            }
+            let before = names(&directory);
+            recover(&layout).expect("recovered");
+            let third = files[2].file_name().expect("a name").to_string_lossy().into_owned();
+            let after = vec!["late.parquet".to_owned(), merged, third];
+            let expected = if exchanged { after } else { before };
+            assert_eq!(names(&directory), expected, "exchanged: {exchanged}");
+            assert!(!copy.exists() && !layout.own().join(JOURNAL).exists());
+        }
     }
 }

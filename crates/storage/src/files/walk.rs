@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::layout::{FileName, Layout};
@@ -15,6 +16,8 @@ pub(super) struct DataFile {
     pub(super) name: FileName,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
+    /// Whether it is among the staged files too: whoever put it here was killed before it was done.
+    pub(super) is_staged: bool,
 }
 
 /// Everything below the tables' directories.
@@ -62,7 +65,8 @@ fn look(table: Table, directory: &Path, found: &mut Found) -> Result<(), Error> 
         }
         match FileName::parse(&entry.file_name().to_string_lossy()) {
             Some(name) => {
-                let file = DataFile { table, name, path, bytes: metadata.len() };
+                let is_staged = metadata.nlink() > 1;
+                let file = DataFile { table, name, path, bytes: metadata.len(), is_staged };
                 found.files.entry(directory.to_owned()).or_default().push(file);
             }
             None => found.foreign.push(path),
