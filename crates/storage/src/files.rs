@@ -5,6 +5,7 @@
 
 mod compact;
 mod decode;
+mod disk;
 mod encode;
 mod expire;
 mod export;
@@ -17,8 +18,8 @@ mod verify;
 mod walk;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -37,9 +38,10 @@ pub use verify::{PartitionVerdict, Verdict, verify};
 use crate::sink::{Sink, Span, Stored};
 use crate::table::{Finished, OFFSET, words_of};
 use crate::{Error, Table};
+use disk::{create, names, read_json, remove_if_there, sync_directory, unique, write_synced};
 use encode::Encoder;
 use layout::{FileName, Layout, bucket_of, ledger_name};
-use ledger::{Entry, Ledger, StagedFile, create, remove_if_there, sync_directory, unique};
+use ledger::{Entry, Ledger, StagedFile};
 
 /// The version of the store's own files. A store of a later one is not touched.
 const FORMAT: u32 = 1;
@@ -59,13 +61,10 @@ pub(crate) fn open(root: &Path) -> Result<Layout, Error> {
     let layout = Layout::new(root);
     fs::create_dir_all(root).map_err(Error::file("make", root))?;
     if !layout.own().exists() {
-        for entry in fs::read_dir(root).map_err(Error::file("list", root))? {
-            let name = entry.map_err(Error::file("list", root))?.file_name();
-            // The second is in the root of every ext4, the first may just have been made by another worker.
-            if name != ".streamgauge" && name != "lost+found" {
-                let found = name.to_string_lossy().into_owned();
-                return Err(Error::NotAStore { path: root.to_owned(), found });
-            }
+        // The second is in the root of every ext4, the first may just have been made by another worker.
+        let ours = [".streamgauge", "lost+found"];
+        if let Some(found) = names(root)?.into_iter().find(|name| !ours.contains(&name.as_str())) {
+            return Err(Error::NotAStore { path: root.to_owned(), found });
         }
     }
     for directory in [layout.own(), layout.staged(), layout.ledgers()] {
@@ -75,11 +74,14 @@ pub(crate) fn open(root: &Path) -> Result<Layout, Error> {
     create(&layout.own(), "format.json", &Format { format: FORMAT, made_by })?;
     sync_directory(root)?;
     check_format(&layout)?;
-    // What a compaction left that was killed may hold files that nobody else sees.
-    match lock::Maintenance::begin(&layout) {
-        Ok(_alone) => compact::recover(&layout)?,
-        Err(Error::Busy { .. }) => {}
-        Err(error) => return Err(error),
+    // What a compaction left that was killed may hold files that nobody else sees. Looked at first, so that a start does not
+    // keep others from looking after the store.
+    if compact::is_under_way(&layout) {
+        match lock::Maintenance::begin(&layout) {
+            Ok(_alone) => compact::recover(&layout)?,
+            Err(Error::Busy { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(layout)
 }
@@ -87,20 +89,15 @@ pub(crate) fn open(root: &Path) -> Result<Layout, Error> {
 /// Opens a store that is there.
 pub(crate) fn open_existing(root: &Path) -> Result<Layout, Error> {
     let layout = Layout::new(root);
-    if !layout.format().exists() {
-        return Err(Error::NoStore { path: root.to_owned() });
-    }
     check_format(&layout)?;
     Ok(layout)
 }
 
 fn check_format(layout: &Layout) -> Result<(), Error> {
     let path = layout.format();
-    let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
-    let format: Format = serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
-        path: path.clone(),
-        detail: format!("it cannot be read: {error}"),
-    })?;
+    let Some(format) = read_json::<Format>(&path)? else {
+        return Err(Error::NoStore { path: layout.root.clone() });
+    };
     if format.format > FORMAT {
         return Err(Error::Newer { path, found: format.format, known: FORMAT });
     }
@@ -221,8 +218,8 @@ impl Sink for Files {
         fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
         publish(&self.layout, &directory, ledger.files())?;
         // Nobody can make an entry that names what is left: see the ledger.
-        for entry in fs::read_dir(&directory).map_err(Error::file("list", &directory))? {
-            let path = entry.map_err(Error::file("list", &directory))?.path();
+        for name in names(&directory)? {
+            let path = directory.join(name);
             info!(path = %path.display(), "removing a file that was never finished");
             remove_if_there(&path)?;
         }
@@ -293,18 +290,6 @@ fn buckets(rows: &Finished, count: u16) -> Vec<u16> {
 fn newest_append(rows: &Finished) -> Option<i64> {
     let column = rows.batch.columns().last()?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
     column.iter().flatten().max()
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let written = File::create_new(path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(|source| {
-        // Half a file has no use, and its room may be what is missing.
-        drop(fs::remove_file(path));
-        Error::file("write", path)(source)
-    })
 }
 
 /// Removes staged files that no entry names.

@@ -9,9 +9,9 @@
 //! comes next. A file that is among the staged ones too is not merged: its publication is not over.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
@@ -20,9 +20,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use super::disk::{create, names, read_json, remove_if_there, sync_directory, write_synced};
 use super::encode::Encoder;
 use super::layout::{FileName, Layout};
-use super::ledger::{create, remove_if_there, sync_directory};
 use super::lock::{Maintenance, Publishing};
 use super::walk::DataFile;
 use super::{decode, expire, open_existing, walk};
@@ -127,7 +127,7 @@ fn compact_directory(
         return Ok(());
     }
     let table = files[0].table;
-    let copy = layout.own().join("compacting");
+    let copy = layout.own().join(COPY);
     remove_directory(&copy)?;
     fs::create_dir_all(&copy).map_err(Error::file("make", &copy))?;
     let mut new = Vec::new();
@@ -164,6 +164,13 @@ fn compact_directory(
 
 /// The file of what is under way.
 const JOURNAL: &str = "compacting.json";
+/// The directory of the copy; after the exchange it is the old one.
+const COPY: &str = "compacting";
+
+/// Whether a compaction goes on, or was killed.
+pub(super) fn is_under_way(layout: &Layout) -> bool {
+    layout.own().join(COPY).exists() || layout.own().join(JOURNAL).exists()
+}
 
 /// Writes the rows of a group as one file, sorted anew. Rows and bytes.
 fn merge(table: Table, group: &[&DataFile], to: &Path, level: i32) -> Result<(u64, u64), Error> {
@@ -180,23 +187,18 @@ fn merge(table: Table, group: &[&DataFile], to: &Path, level: i32) -> Result<(u6
     let rows = Finished::of_batch(table, batch);
     let bytes =
         Encoder::new(table, level).encode(&rows.batch, &rows.order).map_err(|error| not_rows(&error))?;
-    let written = File::create_new(to).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        file.write_all(&bytes)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-    });
-    written.map_err(Error::file("write", to))?;
+    write_synced(to, &bytes)?;
     Ok((rows.rows() as u64, bytes.len() as u64))
 }
 
 /// After the exchange: what is in the old directory alone goes into the new one; the rest goes.
 fn finish(layout: &Layout, exchange: &Exchange) -> Result<(), Error> {
-    let (old, new) = (layout.own().join("compacting"), layout.root.join(&exchange.directory));
+    let (old, new) = (layout.own().join(COPY), layout.root.join(&exchange.directory));
     if let Some(above) = new.parent() {
         sync_directory(above)?;
     }
     loop {
-        let names = list(&old)?;
+        let names = names(&old)?;
         // On a file system without locks something may have been published at the last moment.
         link_others(exchange, &old, &new)?;
         sync_directory(&new)?;
@@ -217,7 +219,7 @@ fn finish(layout: &Layout, exchange: &Exchange) -> Result<(), Error> {
 
 /// Links every file but those that became others from one directory to another, where it is not there yet.
 fn link_others(exchange: &Exchange, from: &Path, to: &Path) -> Result<(), Error> {
-    for name in list(from)?.iter().filter(|name| !exchange.merged.contains(name)) {
+    for name in names(from)?.iter().filter(|name| !exchange.merged.contains(name)) {
         let to = to.join(name);
         match fs::hard_link(from.join(name), &to) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -231,15 +233,8 @@ fn link_others(exchange: &Exchange, from: &Path, to: &Path) -> Result<(), Error>
 
 /// Finishes, or undoes, what a run that was killed had under way.
 pub(super) fn recover(layout: &Layout) -> Result<(), Error> {
-    let (journal, copy) = (layout.own().join(JOURNAL), layout.own().join("compacting"));
-    let bytes = match fs::read(&journal) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return remove_directory(&copy),
-        bytes => bytes.map_err(Error::file("read", &journal))?,
-    };
-    let exchange: Exchange = serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
-        path: journal.clone(),
-        detail: format!("it cannot be read: {error}"),
-    })?;
+    let (journal, copy) = (layout.own().join(JOURNAL), layout.own().join(COPY));
+    let Some(exchange) = read_json::<Exchange>(&journal)? else { return remove_directory(&copy) };
     let exchanged = exchange.new.iter().all(|name| layout.root.join(&exchange.directory).join(name).exists());
     info!(directory = exchange.directory, exchanged, "a compaction was interrupted");
     if exchanged {
@@ -249,17 +244,8 @@ pub(super) fn recover(layout: &Layout) -> Result<(), Error> {
     remove_if_there(&journal)
 }
 
-fn list(directory: &Path) -> Result<Vec<String>, Error> {
-    let listing = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listing => listing.map_err(Error::file("list", directory))?,
-    };
-    let names = listing.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    names.collect::<io::Result<_>>().map_err(Error::file("list", directory))
-}
-
 /// Removes a directory of files, if it is there.
-fn remove_directory(path: &PathBuf) -> Result<(), Error> {
+fn remove_directory(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
         _ => Ok(()),
@@ -268,6 +254,8 @@ fn remove_directory(path: &PathBuf) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::table::Rows;
 
@@ -289,8 +277,8 @@ mod tests {
         (layout, directory, files)
     }
 
-    fn names(directory: &Path) -> Vec<String> {
-        let mut names = list(directory).expect("listed");
+    fn sorted_names(directory: &Path) -> Vec<String> {
+        let mut names = names(directory).expect("listed");
         names.sort();
         names
     }
@@ -305,10 +293,10 @@ mod tests {
         assert_eq!((done.files_before, done.files_after), (2, 1));
         let still = files[1].file_name().expect("a name").to_string_lossy().into_owned();
         let merged = "t-0-00000000000000000000-00000000000000000029.parquet".to_owned();
-        assert_eq!(names(&directory), [merged.clone(), still]);
+        assert_eq!(sorted_names(&directory), [merged.clone(), still]);
         fs::remove_file(&staged).expect("removed");
         compact(root.path(), &Table::ALL, 1_000, 1, |_, _| {}).expect("compacted");
-        assert_eq!(names(&directory), [merged]);
+        assert_eq!(sorted_names(&directory), [merged]);
     }
 
     #[test]
@@ -316,7 +304,7 @@ mod tests {
         for exchanged in [false, true] {
             let root = tempfile::tempdir().expect("a directory");
             let (layout, directory, files) = store(root.path());
-            let copy = layout.own().join("compacting");
+            let copy = layout.own().join(COPY);
             fs::create_dir_all(&copy).expect("a directory");
             let merged = "t-0-00000000000000000000-00000000000000000019.parquet".to_owned();
             fs::copy(&files[0], copy.join(&merged)).expect("copied");
@@ -335,12 +323,12 @@ mod tests {
                 // Published at the last moment, into the directory on its way out.
                 fs::write(copy.join("late.parquet"), "").expect("written");
             }
-            let before = names(&directory);
+            let before = sorted_names(&directory);
             recover(&layout).expect("recovered");
             let third = files[2].file_name().expect("a name").to_string_lossy().into_owned();
             let after = vec!["late.parquet".to_owned(), merged, third];
             let expected = if exchanged { after } else { before };
-            assert_eq!(names(&directory), expected, "exchanged: {exchanged}");
+            assert_eq!(sorted_names(&directory), expected, "exchanged: {exchanged}");
             assert!(!copy.exists() && !layout.own().join(JOURNAL).exists());
         }
     }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use kafka::TopicPartition;
@@ -13,8 +12,8 @@ use model::EventTime;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
+use super::disk::{create, names, read_json, remove_if_there, sync_directory, unique};
 use super::layout::Layout;
-use super::ledger::{create, remove_if_there, sync_directory, unique};
 use super::lock::Maintenance;
 use super::{compact, decode, open_existing, walk};
 use crate::{Error, Table};
@@ -86,20 +85,9 @@ fn records(layout: &Layout) -> PathBuf {
 pub(super) fn read(layout: &Layout) -> Result<Vec<ExpiredFile>, Error> {
     let directory = records(layout);
     let mut all = Vec::new();
-    let listing = match fs::read_dir(&directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
-        listing => listing.map_err(Error::file("list", &directory))?,
-    };
-    for entry in listing {
-        let path = entry.map_err(Error::file("list", &directory))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
-            let files: Vec<ExpiredFile> = serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
-                path: path.clone(),
-                detail: format!("it cannot be read: {error}"),
-            })?;
-            all.extend(files);
-        }
+    let paths = names(&directory)?.into_iter().map(|name| directory.join(name));
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+        all.extend(read_json::<Vec<ExpiredFile>>(&path)?.unwrap_or_default());
     }
     Ok(all)
 }

@@ -17,13 +17,13 @@
 //! entry of a number that was used before: so whoever made an entry looks for a base above it, and if there is one, the
 //! entry does not count, to nobody.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use kafka::TopicPartition;
 use serde::{Deserialize, Serialize};
 
+use super::disk::{create, names, read_json, remove_if_there, sync_directory};
 use crate::{Error, Table};
 
 /// Entries are merged when there are more.
@@ -135,14 +135,7 @@ impl Ledger {
 
     /// `Ok(Err(number))`: that entry is not there, or went away while it was looked for.
     fn try_read(directory: &Path) -> Result<Result<Self, u64>, Error> {
-        let names = match fs::read_dir(directory) {
-            Ok(listing) => listing
-                .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-                .collect::<io::Result<Vec<_>>>()
-                .map_err(Error::file("list", directory))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(Error::file("list", directory)(error)),
-        };
+        let names = names(directory)?;
         let base_number = names.iter().filter_map(|name| base_of(name)).max().unwrap_or(0);
         let base = match base_number {
             0 => Base::default(),
@@ -221,12 +214,7 @@ impl Ledger {
     }
 
     fn newest_base(&self) -> Result<u64, Error> {
-        let mut newest = 0;
-        for entry in fs::read_dir(&self.directory).map_err(Error::file("list", &self.directory))? {
-            let entry = entry.map_err(Error::file("list", &self.directory))?;
-            newest = newest.max(base_of(&entry.file_name().to_string_lossy()).unwrap_or(0));
-        }
-        Ok(newest)
+        Ok(names(&self.directory)?.iter().filter_map(|name| base_of(name)).max().unwrap_or(0))
     }
 
     /// Merges the entries if there are many of them. To be called by the owner when all their files are in their places.
@@ -265,72 +253,12 @@ fn base_of(name: &str) -> Option<u64> {
     entry_of(name.strip_prefix("base-")?)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Error> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::file("read", path)(error)),
-    };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Damaged {
-        path: path.to_owned(),
-        detail: format!("it cannot be read ({error}); restore it from a backup, or store elsewhere"),
-    })
-}
-
-/// Makes a file of this content, whole and synced or not at all; `false` if the name is taken.
-pub(super) fn create<T: Serialize>(directory: &Path, name: &str, content: &T) -> Result<bool, Error> {
-    let bytes = serde_json::to_vec(content).expect("names are strings");
-    // Another process may be at the same file.
-    let partial = directory.join(format!("{name}.{}", unique()));
-    let path = directory.join(name);
-    let written = File::create(&partial).and_then(|mut file| {
-        file.write_all(&bytes)?;
-        file.sync_all()
-    });
-    let linked = written.and_then(|()| fs::hard_link(&partial, &path));
-    // A partial file that stays is in nobody's way.
-    drop(fs::remove_file(&partial));
-    match linked {
-        Ok(()) => {
-            sync_directory(directory)?;
-            Ok(true)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(Error::file("write", &path)(error)),
-    }
-}
-
-/// A name that no other call gives, in no process on any machine.
-pub(super) fn unique() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    let random = RandomState::new();
-    format!("{:016x}{:016x}", random.hash_one(0_u8), random.hash_one(1_u8))
-}
-
-pub(super) fn remove_if_there(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Makes the names in a directory last.
-pub(super) fn sync_directory(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::file("sync", path))
-}
-
 /// The ledgers of a store, by partition.
 pub(super) fn all(directory: &Path) -> Result<Vec<(TopicPartition, Ledger)>, Error> {
     let mut found = Vec::new();
-    let listing = match fs::read_dir(directory) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(Error::file("list", directory)(error)),
-    };
-    for entry in listing {
-        let entry = entry.map_err(Error::file("list", directory))?;
-        if let Some(place) = super::layout::ledger_place(&entry.file_name().to_string_lossy()) {
-            found.push((place, Ledger::read(&entry.path())?));
+    for name in names(directory)? {
+        if let Some(place) = super::layout::ledger_place(&name) {
+            found.push((place, Ledger::read(&directory.join(name))?));
         }
     }
     found.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -17,12 +17,11 @@ pub(super) fn beyond(payload: &[u8], known: &[&str]) -> Option<String> {
 /// The same of a reading, whose further numbers are measurements, and whose location may have fields of its own.
 pub(super) fn beyond_reading(payload: &[u8], known: &[&str]) -> Option<String> {
     let mut fields: Fields<'_> = serde_json::from_slice(payload).ok()?;
+    let location = fields.remove("location");
     fields.retain(|name, value| {
         !known.contains(&name.as_str())
             && !value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit())
     });
-    let location =
-        serde_json::from_slice::<Fields<'_>>(payload).ok().and_then(|mut all| all.remove("location"));
     let more = location.and_then(|location| beyond(location.get().as_bytes(), &["latitude", "longitude"]));
     let more = more.and_then(|text| RawValue::from_string(text).ok());
     if let Some(more) = &more {
