@@ -118,7 +118,7 @@ impl PartitionReader {
                 _ => {}
             }
         }
-        Ok(Some(Batch::new(batch, &mut self.topics)))
+        Ok(Some(Batch::new(batch, &self.topics)))
     }
 
     /// Notes what was fetched as read, and takes out what lies beyond the ends.

@@ -102,7 +102,8 @@ impl TopicReader {
         for message in batch.messages() {
             self.pass(message.partition(), message.offset() + 1);
         }
-        Ok(Some(Batch::new(batch, &mut self.topics)))
+        self.topics.learn(batch.messages());
+        Ok(Some(Batch::new(batch, &self.topics)))
     }
 
     fn pass(&mut self, partition: i32, next: i64) {

@@ -58,7 +58,8 @@ impl Tail {
                 return Err(Error::Kafka { doing, code, detail: notice.error_text() });
             }
         }
-        Ok(Batch::new(batch, &mut self.topics))
+        self.topics.learn(batch.messages());
+        Ok(Batch::new(batch, &self.topics))
     }
 
     /// What is wrong with the connection, in words, while no broker is up.

@@ -10,6 +10,7 @@ use crate::native::message::{NativeBatch, NativeMessage};
 pub(crate) struct TopicNames(Arc<[(usize, Arc<str>)]>);
 
 impl TopicNames {
+    /// Notes the topics of these messages that were not met before.
     pub(crate) fn learn(&mut self, messages: &[NativeMessage]) {
         for message in messages {
             let address = message.topic_address();
@@ -33,9 +34,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Takes fetched records over; topics not met before are added to the names.
-    pub(crate) fn new(native: NativeBatch, topics: &mut TopicNames) -> Self {
-        topics.learn(native.messages());
+    /// Takes fetched records over, whose topics were [learned](TopicNames::learn).
+    pub(crate) fn new(native: NativeBatch, topics: &TopicNames) -> Self {
         Self { native, topics: topics.clone() }
     }
 
@@ -63,7 +63,7 @@ impl Batch {
 
     #[inline]
     fn topic_of(&self, message: &NativeMessage) -> &Arc<str> {
-        self.topics.find(message.topic_address()).expect("every topic of the batch was named in `new`")
+        self.topics.find(message.topic_address()).expect("every topic of the batch was learned")
     }
 }
 
