@@ -53,6 +53,14 @@ fn start_mortal(stage: &Stage<'_>, path: &str, group: &str) -> Running {
     stage.start(&[&fixed[..], &own, &short].concat())
 }
 
+/// Ends producer and stores in order.
+fn end(load: Load, instances: impl IntoIterator<Item = Running>) {
+    for running in std::iter::once(load.running).chain(instances) {
+        running.signal(Signal::Terminate);
+        running.finish(PATIENCE).expect_code(143);
+    }
+}
+
 /// Stores what is left, and checks everything.
 fn finish(stage: &Stage<'_>, path: &str) {
     let topic = format!("{}=readings", stage.topic);
@@ -115,12 +123,7 @@ fn a_store_goes_on_when_its_broker_was_killed() {
     }
     load.wait_for_more(10_000);
     assert!(instances.iter_mut().all(Running::is_running));
-    load.running.signal(Signal::Terminate);
-    load.running.finish(PATIENCE).expect_code(143);
-    for instance in instances {
-        instance.signal(Signal::Terminate);
-        instance.finish(PATIENCE).expect_code(143);
-    }
+    end(load, instances);
     finish(&stage, &path);
 }
 
@@ -143,12 +146,7 @@ fn stores_that_slept_write_nothing_that_is_not_theirs() {
         let before = assigned(&instances[sleeper]);
         instances[sleeper].wait_until("partitions again", |it| (assigned(it) > before).then_some(()));
     }
-    load.running.signal(Signal::Terminate);
-    load.running.finish(PATIENCE).expect_code(143);
-    for instance in instances {
-        instance.signal(Signal::Terminate);
-        instance.finish(PATIENCE).expect_code(143);
-    }
+    end(load, instances);
     finish(&stage, &path);
 }
 
@@ -169,9 +167,6 @@ fn two_groups_in_one_place_are_told_apart() {
     assert!(error.contains("another worker now stores") && error.contains("give each its own"), "{error}");
     load.wait_for_more(5_000);
     assert!(kept.is_running(), "{}", kept.stderr());
-    load.running.signal(Signal::Terminate);
-    load.running.finish(PATIENCE).expect_code(143);
-    kept.signal(Signal::Terminate);
-    kept.finish(PATIENCE).expect_code(143);
+    end(load, [kept]);
     stage.run(&["store", "verify", "--path", &path]).expect_success();
 }

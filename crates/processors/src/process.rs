@@ -1,10 +1,9 @@
 //! A run of the processor: threads that share the partitions, and the summary at the end.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use kafka::{Admin, CONNECT_TIMEOUT, Ends, KafkaSettings, TopicPartition};
+use kafka::{Admin, CONNECT_TIMEOUT, Ends, KafkaSettings};
 use runtime::{Metrics, Shutdown, Status, Tasks, random_seed, worker_count};
 
 use crate::figures::Figures;
@@ -27,39 +26,15 @@ pub(crate) struct Shared {
     pub(crate) shutdown: Shutdown,
     /// Of the engine's hash tables.
     pub(crate) seed: u64,
-    /// The partitions that workers of this process have.
-    held: Mutex<BTreeSet<TopicPartition>>,
 }
 
 impl Shared {
-    /// Notes that a worker has these partitions.
-    pub(crate) fn hold<'a>(&self, places: impl Iterator<Item = &'a TopicPartition>) {
-        self.held().extend(places.cloned());
-    }
-
-    /// Notes that a worker has these partitions no more.
-    pub(crate) fn release<'a>(&self, places: impl Iterator<Item = &'a TopicPartition>) {
-        let mut held = self.held();
-        places.for_each(|place| drop(held.take(place)));
-    }
-
-    /// Those of them that no worker of this process has.
-    pub(crate) fn not_held(&self, mut places: Vec<TopicPartition>) -> Vec<TopicPartition> {
-        let held = self.held();
-        places.retain(|place| !held.contains(place));
-        places
-    }
-
     /// Whether a partition without a position is read from its end.
     pub(crate) fn starts_at_end(&self) -> bool {
         let key = "auto.offset.reset";
         let set = self.settings.consumer.get(key).or_else(|| self.settings.common.get(key));
         // librdkafka's own default is the end, under several names.
         set.is_none_or(|value| ["latest", "largest", "end"].contains(&value.as_str()))
-    }
-
-    fn held(&self) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,7 +66,6 @@ pub fn run(
         status: status.clone(),
         shutdown: shutdown.clone(),
         seed: random_seed(),
-        held: Mutex::default(),
     });
     let mut tasks = Tasks::new(shutdown.clone());
     for number in 0..workers {

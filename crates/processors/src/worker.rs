@@ -355,22 +355,9 @@ impl<'s> Own<'s> {
 
     /// With `exit_at_end`: asks the group how far it is in the partitions that other members own.
     fn look_elsewhere(&self) -> Result<(), Error> {
-        let Some(end) = &self.shared.end else { return Ok(()) };
-        let elsewhere = self.shared.not_held(end.open());
-        if elsewhere.is_empty() || !self.shared.figures.progress().joined {
-            return Ok(());
-        }
-        match self.consumer.committed(&elsewhere) {
-            Ok(committed) => {
-                let known = committed.into_iter().filter_map(|(place, offset)| Some((place, offset?)));
-                known.for_each(|(place, offset)| end.pass(&place, offset));
-                Ok(())
-            }
-            Err(error) if error.is_retryable() => {
-                warn!(%error, "the group's progress in other partitions is not known, asking again");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+        match &self.shared.end {
+            Some(end) if self.shared.figures.progress().joined => Ok(end.look_elsewhere(&self.consumer)?),
+            _ => Ok(()),
         }
     }
 

@@ -1,7 +1,6 @@
 //! A run: threads that share the partitions, and the summary at the end.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use kafka::{Admin, CONNECT_TIMEOUT, Ends, KafkaSettings, TopicPartition};
@@ -26,8 +25,6 @@ pub(crate) struct Shared {
     pub(crate) end: Option<Ends>,
     pub(crate) status: Status,
     pub(crate) shutdown: Shutdown,
-    /// The partitions that workers of this process have.
-    held: Mutex<BTreeSet<TopicPartition>>,
 }
 
 impl Shared {
@@ -38,25 +35,6 @@ impl Shared {
     pub(crate) fn table_of(&self, topic: &str) -> Table {
         let found = self.options.topics.iter().find(|stored| stored.topic == topic);
         found.expect("only the topics of the options are subscribed to").table
-    }
-
-    pub(crate) fn hold(&self, place: &TopicPartition) {
-        self.held().insert(place.clone());
-    }
-
-    pub(crate) fn release(&self, place: &TopicPartition) {
-        self.held().remove(place);
-    }
-
-    /// Those of them that no worker of this process has.
-    pub(crate) fn not_held(&self, mut places: Vec<TopicPartition>) -> Vec<TopicPartition> {
-        let held = self.held();
-        places.retain(|place| !held.contains(place));
-        places
-    }
-
-    fn held(&self) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A sink for one worker.
@@ -109,7 +87,6 @@ pub fn run(
         end,
         status: status.clone(),
         shutdown: shutdown.clone(),
-        held: Mutex::default(),
     });
     // What is wrong with the store, or between it and the topics, is known before a group is joined.
     let mut sink = shared.sink()?;

@@ -189,8 +189,10 @@ impl<'s> Session<'s> {
             let rows = Rows::new(table, place.clone());
             let partition = Partition { table, rows, failed: None, stored: from, refused: 0, since: None };
             self.partitions.insert(place.clone(), partition);
-            self.shared.hold(place);
-            self.pass(place, from);
+            if let Some(end) = &self.shared.end {
+                end.hold(std::iter::once(place));
+                end.pass(place, from);
+            }
         }
         self.shared.figures.of(self.number).joined = true;
         self.report_readiness();
@@ -233,7 +235,9 @@ impl<'s> Session<'s> {
     fn forget(&mut self, place: &TopicPartition) {
         if self.partitions.remove(place).is_some() {
             self.sink.give_up(place);
-            self.shared.release(place);
+            if let Some(end) = &self.shared.end {
+                end.release(std::iter::once(place));
+            }
             self.shared.meters.forget(place);
         }
         // A member that has given up everything is about to be told what it gets instead.
@@ -361,7 +365,9 @@ impl<'s> Session<'s> {
             own.files += stored.files;
             own.bytes += stored.bytes;
         }
-        self.pass(place, span.next);
+        if let Some(end) = &self.shared.end {
+            end.pass(place, span.next);
+        }
         let commit = OffsetCommit { place: place.clone(), offset: span.next, metadata: String::new() };
         match self.consumer.commit_offsets(&[commit]) {
             Err(error) if !error.is_retryable() => Err(error.into()),
@@ -370,13 +376,6 @@ impl<'s> Session<'s> {
                 debug!(%place, %error, "the group does not know yet how far storing is");
                 Ok(())
             }
-        }
-    }
-
-    /// Everything of the partition before `next` is stored.
-    fn pass(&self, place: &TopicPartition, next: i64) {
-        if let Some(end) = &self.shared.end {
-            end.pass(place, next);
         }
     }
 
@@ -448,22 +447,9 @@ impl<'s> Session<'s> {
 
     /// With `exit_at_end`: asks the group how far it is in the partitions that other members own.
     fn look_elsewhere(&self, all_joined: bool) -> Result<(), Error> {
-        let Some(end) = self.shared.end.as_ref().filter(|_| all_joined) else { return Ok(()) };
-        let elsewhere = self.shared.not_held(end.open());
-        if elsewhere.is_empty() {
-            return Ok(());
-        }
-        match self.consumer.committed(&elsewhere) {
-            Ok(committed) => {
-                let known = committed.into_iter().filter_map(|(place, offset)| Some((place, offset?)));
-                known.for_each(|(place, offset)| end.pass(&place, offset));
-                Ok(())
-            }
-            Err(error) if error.is_retryable() => {
-                warn!(%error, "the group's progress in other partitions is not known, asking again");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+        match &self.shared.end {
+            Some(end) if all_joined => Ok(end.look_elsewhere(&self.consumer)?),
+            _ => Ok(()),
         }
     }
 }

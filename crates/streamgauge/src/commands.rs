@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
+pub(crate) mod followed;
 pub(crate) mod groups;
 pub(crate) mod monitor;
 pub(crate) mod process;

@@ -56,7 +56,9 @@ impl Own<'_> {
             self.consumer.start_at(lane.place(), lane.position());
         }
         self.held.extend(begun.into_iter().map(Held::new));
-        self.shared.hold(starts.iter().map(|start| &start.place));
+        if let Some(end) = &self.shared.end {
+            end.hold(starts.iter().map(|start| &start.place));
+        }
         self.counted.restoring = None;
         self.publish();
         for held in &self.held {
@@ -149,7 +151,9 @@ impl Own<'_> {
         for held in &gone {
             self.counted.settle(held);
         }
-        self.shared.release(gone.iter().map(|held| held.lane.place()));
+        if let Some(end) = &self.shared.end {
+            end.release(gone.iter().map(|held| held.lane.place()));
+        }
         let told: Vec<_> =
             self.counted.partitions.extract_if(.., |told| gone.iter().any(|held| held.is(told))).collect();
         self.shared.meters.forget(&told);

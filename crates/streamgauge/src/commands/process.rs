@@ -10,26 +10,23 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use engine::Plan;
 use model::topics::{ALERTS, ANALYTICS, EVENTS, SENSOR_DATA};
 use processors::{Guarantee, PlanHandle, ProcessOptions, ProcessSummary, Topics, Watch};
-use runtime::{RateMeter, StopReason, Tasks};
+use runtime::{RateMeter, Shutdown};
 
 pub(crate) use instance::Instance;
 pub(crate) use reload::Reloading;
 
 use crate::cli::{self, Cli, OutputFormat};
-use crate::commands::Context;
 use crate::commands::status_line::{Look, StatusLine};
+use crate::commands::{Context, followed};
 use crate::exit::Ending;
 use crate::output;
 use crate::service::Service;
 use crate::settings::{self, Layer, Loaded, Settings, Value};
 
-/// How often it is looked whether the run has ended.
-const WATCH: Duration = Duration::from_millis(50);
 /// The shown rate is that of so much time.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
 
@@ -174,28 +171,11 @@ pub(crate) fn run(
 /// Runs the processor on a thread of its own, and shows its figures on this one.
 fn process(options: ProcessOptions, context: &Context, service: &Service) -> anyhow::Result<ProcessSummary> {
     let (watch, deadline) = (options.watch.clone(), options.drain_timeout);
-    let shutdown = service.shutdown.clone();
-    let (summary, done) = std::sync::mpsc::channel();
-    let mut tasks = Tasks::new(shutdown.clone());
     let (kafka, metrics, status) =
         (context.settings.kafka.clone(), service.metrics.clone(), service.status.clone());
-    let asked = shutdown.clone();
-    let work = move || {
-        let outcome = processors::run(&options, &kafka, &metrics, &status, &asked)?;
-        // Whoever waits for it is there until this thread has ended.
-        drop(summary.send(outcome));
-        asked.request(StopReason::Finished);
-        Ok::<(), processors::Error>(())
-    };
-    tasks.spawn("processor", work).context("cannot start the thread of the processor")?;
-    let (mut line, mut rate) = (StatusLine::new(context), RateMeter::new(RATE_WINDOW));
-    while !shutdown.wait(WATCH) {
-        show(&mut line, &mut rate, &watch);
-    }
-    line.wipe();
-    // The run drains within its own deadline; the thread needs a moment more.
-    tasks.join(deadline + WATCH)?;
-    done.try_recv().context("the processor ended without a summary")
+    let work = move |asked: &Shutdown| processors::run(&options, &kafka, &metrics, &status, asked);
+    let mut rate = RateMeter::new(RATE_WINDOW);
+    followed::follow("processor", deadline, context, service, work, |line| show(line, &mut rate, &watch))
 }
 
 fn show(line: &mut StatusLine, rate: &mut RateMeter, watch: &Watch) {

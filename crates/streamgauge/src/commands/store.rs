@@ -7,21 +7,18 @@ mod postgres;
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use runtime::{RateMeter, StopReason, Tasks};
+use runtime::{RateMeter, Shutdown};
 use storage::{StoreOptions, StoreSummary, Watch};
 
 use crate::cli::{self, OutputFormat};
-use crate::commands::Context;
 use crate::commands::status_line::{Look, StatusLine};
+use crate::commands::{Context, followed};
 use crate::exit::Ending;
 use crate::output;
 use crate::service::Service;
 use crate::settings::{Layer, Value};
 
-/// How often it is looked whether the run has ended.
-const WATCH: Duration = Duration::from_millis(50);
 /// The shown rate is that of so much time.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
 
@@ -155,28 +152,11 @@ fn store(options: StoreOptions, context: &Context) -> anyhow::Result<Ending> {
 /// Stores on a thread of its own, and shows the figures on this one.
 fn follow(options: StoreOptions, context: &Context, service: &Service) -> anyhow::Result<StoreSummary> {
     let (watch, deadline) = (options.watch.clone(), options.drain_timeout);
-    let shutdown = service.shutdown.clone();
-    let (summary, done) = std::sync::mpsc::channel();
-    let mut tasks = Tasks::new(shutdown.clone());
     let (kafka, metrics, status) =
         (context.settings.kafka.clone(), service.metrics.clone(), service.status.clone());
-    let asked = shutdown.clone();
-    let work = move || {
-        let outcome = storage::run(&options, &kafka, &metrics, &status, &asked)?;
-        // Whoever waits for it is there until this thread has ended.
-        drop(summary.send(outcome));
-        asked.request(StopReason::Finished);
-        Ok::<(), storage::Error>(())
-    };
-    tasks.spawn("store", work).context("cannot start the thread that stores")?;
-    let (mut line, mut rate) = (StatusLine::new(context), RateMeter::new(RATE_WINDOW));
-    while !shutdown.wait(WATCH) {
-        show(&mut line, &mut rate, &watch);
-    }
-    line.wipe();
-    // The run drains within its own deadline; the thread needs a moment more.
-    tasks.join(deadline + WATCH)?;
-    done.try_recv().context("storing ended without a summary")
+    let work = move |asked: &Shutdown| storage::run(&options, &kafka, &metrics, &status, asked);
+    let mut rate = RateMeter::new(RATE_WINDOW);
+    followed::follow("store", deadline, context, service, work, |line| show(line, &mut rate, &watch))
 }
 
 fn show(line: &mut StatusLine, rate: &mut RateMeter, watch: &Watch) {

@@ -6,6 +6,7 @@ use clap::Args;
 use storage::{StoreOptions, Target};
 
 use super::SinkArgs;
+use super::maintenance::PathArgs;
 use crate::commands::Context;
 use crate::exit::Ending;
 use crate::settings::{Layer, Value};
@@ -22,9 +23,8 @@ Examples:
   duckdb -c \"select sensor_id, avg(temperature) from 'data/readings/**/*.parquet' group by all\""
 )]
 pub(crate) struct ParquetArgs {
-    /// The directory of the store, made if it is not there
-    #[arg(short, long, value_name = "DIR")]
-    path: Option<PathBuf>,
+    #[command(flatten)]
+    at: PathArgs,
     /// The consumer group [default: store-parquet]
     #[arg(short, long, value_name = "GROUP")]
     group: Option<String>,
@@ -38,8 +38,7 @@ pub(crate) struct ParquetArgs {
 impl ParquetArgs {
     pub(super) fn settings(&self, layer: &mut Layer) {
         let text = |text: &Option<String>| text.clone().map(Value::Text);
-        let path = self.path.as_ref().map(|path| Value::Text(path.to_string_lossy().into_owned()));
-        layer.flag("store.parquet.path", "--path", path);
+        self.at.settings(layer);
         layer.flag("store.parquet.group", "--group", text(&self.group));
         layer.flag("store.parquet.partition_by", "--partition-by", text(&self.partition_by));
         self.sink.settings(layer);
